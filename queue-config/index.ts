@@ -1,0 +1,6 @@
+/** The contract of both sides: destinations, messages, delivery rules, and the broker port. */
+export * from './broker.js';
+export * from './delivery-rules.js';
+export * from './destinations.js';
+export * from './manifest.js';
+export * from './messages.js';
