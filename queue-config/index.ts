@@ -3,4 +3,6 @@ export * from './broker.js';
 export * from './delivery-rules.js';
 export * from './destinations.js';
 export * from './manifest.js';
+export { openBroker, type BrokerOptions } from './stomp-broker.js';
+export { parseBrokerUrls } from './broker-url.js';
 export * from './messages.js';

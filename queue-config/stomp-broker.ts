@@ -1,0 +1,186 @@
+/** The broker port over STOMP 1.2. */
+import pRetry from 'p-retry';
+import {
+  BrokerUnavailableError,
+  type Broker,
+  type ConsumeOptions,
+  type Consumer,
+  type Delivery,
+  type OutgoingMessage,
+} from './broker.js';
+import { parseBrokerUrls, type BrokerAddress } from './broker-url.js';
+import type { Destination } from './destinations.js';
+import { drainQueue } from './drain.js';
+import { connect, type ConnectionOptions, type StompConnection } from './stomp-connection.js';
+
+export interface BrokerOptions {
+  /** One URL, or several separated by commas that fail over in this order. */
+  urls: string;
+  /** Milliseconds until a broker must have answered; default 3,000. */
+  connectTimeoutMs?: number;
+  /** Milliseconds until a receipt must have come; default 10,000. */
+  receiptTimeoutMs?: number;
+}
+
+/** Short-lived connections beat fast, so that a frozen drainer is given up before others time out. */
+const SHORT_HEARTBEAT = 2_000;
+const HELD_HEARTBEAT = 5_000;
+
+/**
+ * Opens the port. Nothing is connected until it is used, and only `consume` keeps a connection.
+ * @throws {RangeError} for a URL that cannot be one of a broker
+ */
+export function openBroker({ urls, connectTimeoutMs = 3_000, receiptTimeoutMs = 10_000 }: BrokerOptions): Broker {
+  const addresses = parseBrokerUrls(urls);
+  const consumers = new Set<Consumer>();
+  // The address that answered last is asked first, or each operation would wait for the dead one.
+  let preferred = 0;
+
+  const connectAny = async (heartbeatMs: number): Promise<StompConnection> => {
+    const options: ConnectionOptions = { connectTimeoutMs, receiptTimeoutMs, heartbeatMs };
+    let failure: unknown;
+    for (let step = 0; step < addresses.length; step++) {
+      const index = (preferred + step) % addresses.length;
+      try {
+        const connection = await connect(addresses[index] as BrokerAddress, options);
+        preferred = index;
+        return connection;
+      } catch (error) {
+        failure ??= error;
+      }
+    }
+    throw failure;
+  };
+
+  return {
+    async publish(message) {
+      const connection = await connectAny(SHORT_HEARTBEAT);
+      try {
+        await sendOn(connection, message);
+      } finally {
+        await connection.close();
+      }
+    },
+    consume(destination, options, onDelivery) {
+      const consumer = startConsumer(() => connectAny(HELD_HEARTBEAT), destination, options, onDelivery);
+      consumers.add(consumer);
+      return consumer;
+    },
+    drain: (destination, onBatch, options = {}) =>
+      drainQueue(() => connectAny(SHORT_HEARTBEAT), destination, onBatch, options),
+    async close() {
+      await Promise.all([...consumers].map((consumer) => consumer.abandon()));
+      consumers.clear();
+    },
+  };
+}
+
+function sendOn(connection: StompConnection, message: OutgoingMessage): Promise<void> {
+  const headers = {
+    ...connection.dialect.sendHeaders,
+    ...message.headers,
+    // Left out rather than `persistent:false`, which some brokers read as something else.
+    ...(message.persistent ? { persistent: 'true' } : {}),
+    ...(message.expires === undefined ? {} : { expires: String(message.expires) }),
+  };
+  return connection.send(connection.dialect.spell(message.destination), headers, message.body);
+}
+
+function startConsumer(
+  connectAny: () => Promise<StompConnection>,
+  destination: Destination,
+  { prefetch, onConnectionChange }: ConsumeOptions,
+  onDelivery: (delivery: Delivery) => Promise<void>,
+): Consumer {
+  const stopping = new AbortController();
+  const running = new Set<Promise<void>>();
+  let current: StompConnection | undefined;
+  let isReady: () => void = () => undefined;
+  const ready = new Promise<void>((resolve) => (isReady = resolve));
+
+  const isStopping = (): boolean => stopping.signal.aborted;
+
+  const subscribeOnce = async (): Promise<StompConnection> => {
+    const connection = await connectAny();
+    if (stopping.signal.aborted) {
+      await connection.close();
+      throw new BrokerUnavailableError('the consumer was stopped');
+    }
+    const headers = { ack: 'client-individual', ...connection.dialect.prefetchHeaders(prefetch) };
+    try {
+      await connection.subscribe(connection.dialect.spell(destination), headers, (message) => {
+        if (stopping.signal.aborted) return;
+        const work = onDelivery(deliveryOf(connection, message)).catch((error: unknown) =>
+          connection.drop(new BrokerUnavailableError('a delivery was given back', { cause: error })),
+        );
+        running.add(work);
+        void work.finally(() => running.delete(work));
+      });
+    } catch (error) {
+      connection.drop(error as Error);
+      throw error;
+    }
+    return connection;
+  };
+
+  const keepSubscribed = async (): Promise<void> => {
+    while (!isStopping()) {
+      const connection = await pRetry(subscribeOnce, {
+        retries: Infinity,
+        minTimeout: 100,
+        maxTimeout: 5_000,
+        factor: 2,
+        randomize: true,
+        signal: stopping.signal,
+        onFailedAttempt: ({ error }) => onConnectionChange?.({ connected: false, url: '', reason: error.message }),
+      });
+      current = connection;
+      onConnectionChange?.({ connected: true, url: connection.url });
+      isReady();
+      await aborted(connection.lost);
+      current = undefined;
+      if (isStopping()) return;
+      const reason = (connection.lost.reason as Error).message;
+      onConnectionChange?.({ connected: false, url: connection.url, reason });
+    }
+  };
+  const loop = keepSubscribed().catch((error: unknown) => {
+    if (!stopping.signal.aborted) throw error;
+  });
+
+  return {
+    get connected() {
+      return current !== undefined;
+    },
+    ready,
+    async stop() {
+      stopping.abort();
+      await Promise.allSettled(running);
+      await current?.close();
+      await loop;
+    },
+    async abandon() {
+      stopping.abort();
+      current?.drop(new BrokerUnavailableError('the consumer was abandoned'));
+      await Promise.allSettled(running);
+      await loop;
+    },
+  };
+}
+
+function deliveryOf(connection: StompConnection, message: Parameters<StompConnection['ack']>[0]): Delivery {
+  let acknowledged: Promise<void> | undefined;
+  return {
+    message: { headers: message.headers, body: message.body },
+    lost: connection.lost,
+    publish: (outgoing) => sendOn(connection, outgoing),
+    ack: () => (acknowledged ??= connection.ack(message)),
+  };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

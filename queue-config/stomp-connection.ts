@@ -1,0 +1,204 @@
+/** One STOMP connection: every receipt has a deadline, every ERROR frame reaches the one who caused it. */
+import { Client, type IFrame, type IMessage } from '@stomp/stompjs';
+import { BrokerRefusedError, BrokerUnavailableError } from './broker.js';
+import type { BrokerAddress } from './broker-url.js';
+import { dialectOf, type Dialect } from './dialects.js';
+import { openSocket } from './sockets.js';
+
+export interface ConnectionOptions {
+  /** Milliseconds until CONNECTED must have come. */
+  connectTimeoutMs: number;
+  /** Milliseconds until any receipt must have come. */
+  receiptTimeoutMs: number;
+  /** Heart-beat wanted and offered, in milliseconds: a peer silent for twice as long is lost. */
+  heartbeatMs: number;
+}
+
+export interface StompConnection {
+  dialect: Dialect;
+  url: string;
+  /** Aborted when the connection is gone, with the reason. */
+  lost: AbortSignal;
+  /** SEND; resolves with the receipt. */
+  send(destination: string, headers: Record<string, string>, body: string): Promise<void>;
+  /** SEND without a receipt: nothing tells whether it arrived. */
+  sendUnconfirmed(destination: string, headers: Record<string, string>, body: string): void;
+  /** SUBSCRIBE; resolves with the receipt. Messages may come before it. */
+  subscribe(
+    destination: string,
+    headers: Record<string, string>,
+    onMessage: (message: IMessage) => void,
+  ): Promise<void>;
+  /** ACK; resolves with the receipt. */
+  ack(message: IMessage): Promise<void>;
+  /** DISCONNECT with receipt, or a cut where that does not come. */
+  close(): Promise<void>;
+  /** Cuts the connection. */
+  drop(reason: Error): void;
+}
+
+/**
+ * Connects.
+ * @throws {BrokerUnavailableError} nobody answers in time
+ * @throws {BrokerRefusedError} login refused, or a broker that is not supported
+ */
+export async function connect(address: BrokerAddress, options: ConnectionOptions): Promise<StompConnection> {
+  const where = `${address.scheme}://${address.host}:${address.port}`;
+  const gone = new AbortController();
+  const receipts = new Map<string, { resolve: () => void; reject: (error: Error) => void }>();
+  let closing = false;
+  let socketError: Error | undefined;
+  let counter = 0;
+
+  const lose = (reason: Error): void => {
+    if (gone.signal.aborted) return;
+    gone.abort(reason);
+    for (const receipt of receipts.values()) receipt.reject(reason);
+    receipts.clear();
+  };
+
+  const client = new Client({
+    webSocketFactory: () => openSocket(address),
+    connectHeaders: {
+      host: address.host,
+      ...(address.login === undefined ? {} : { login: address.login, passcode: address.passcode ?? '' }),
+    },
+    reconnectDelay: 0,
+    heartbeatIncoming: options.heartbeatMs,
+    heartbeatOutgoing: options.heartbeatMs,
+    // A closing handshake with a frozen broker would never end.
+    discardWebsocketOnCommFailure: true,
+  });
+
+  const expectReceipt = (transmit: (receipt: string) => void): Promise<void> =>
+    new Promise((resolve, reject) => {
+      if (gone.signal.aborted) {
+        reject(gone.signal.reason as Error);
+        return;
+      }
+      const id = `r${++counter}`;
+      const settle = (): void => {
+        clearTimeout(timer);
+        receipts.delete(id);
+      };
+      const timer = setTimeout(() => {
+        settle();
+        reject(new BrokerUnavailableError(`${where} confirmed nothing within ${options.receiptTimeoutMs} ms`));
+      }, options.receiptTimeoutMs);
+      receipts.set(id, {
+        resolve: () => {
+          settle();
+          resolve();
+        },
+        reject: (error) => {
+          settle();
+          reject(error);
+        },
+      });
+      try {
+        transmit(id);
+      } catch (error) {
+        settle();
+        reject(toError(error));
+      }
+    });
+
+  const drop = (reason: Error): void => {
+    lose(reason);
+    void client.deactivate({ force: true });
+  };
+
+  const connected = new Promise<IFrame>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      const error = new BrokerUnavailableError(`${where} did not answer within ${options.connectTimeoutMs} ms`);
+      reject(error);
+      drop(error);
+    }, options.connectTimeoutMs);
+    client.onConnect = (frame) => {
+      clearTimeout(timer);
+      resolve(frame);
+    };
+    client.onStompError = (frame) => {
+      const error = refusal(where, frame);
+      const receipt = receipts.get(frame.headers['receipt-id'] ?? '');
+      if (receipt !== undefined) {
+        receipt.reject(error);
+        return;
+      }
+      // Not the answer to one frame: nothing on this connection can be trusted further.
+      clearTimeout(timer);
+      reject(error);
+      drop(error);
+    };
+    client.onUnhandledReceipt = (frame) => receipts.get(frame.headers['receipt-id'] ?? '')?.resolve();
+    client.onWebSocketError = (event: unknown) => {
+      socketError = toError(event);
+    };
+    client.onHeartbeatLost = () => {
+      socketError = new Error('the heart-beat of the broker stopped');
+    };
+    client.onWebSocketClose = () => {
+      clearTimeout(timer);
+      const why = closing ? 'closed' : `lost the connection${socketError ? `: ${socketError.message}` : ''}`;
+      const error = new BrokerUnavailableError(`${where}: ${why}`, { cause: socketError });
+      reject(error);
+      lose(error);
+    };
+  });
+  client.activate();
+  const frame = await connected;
+
+  let dialect: Dialect;
+  try {
+    dialect = dialectOf(frame.headers['server'] ?? '');
+  } catch (error) {
+    drop(error as Error);
+    throw error;
+  }
+
+  return {
+    dialect,
+    url: where,
+    lost: gone.signal,
+    send: (destination, headers, body) =>
+      expectReceipt((receipt) => client.publish({ destination, headers: { ...headers, receipt }, body })),
+    sendUnconfirmed: (destination, headers, body) => client.publish({ destination, headers, body }),
+    subscribe: (destination, headers, onMessage) =>
+      expectReceipt((receipt) => {
+        client.subscribe(
+          destination,
+          (message) => {
+            // The client swallows what a callback throws.
+            try {
+              onMessage(message);
+            } catch (error) {
+              drop(toError(error));
+            }
+          },
+          { ...headers, receipt },
+        );
+      }),
+    ack: (message) => expectReceipt((receipt) => message.ack({ receipt })),
+    async close() {
+      closing = true;
+      if (!gone.signal.aborted) {
+        const timer = setTimeout(() => void client.deactivate({ force: true }), options.receiptTimeoutMs);
+        await client.deactivate();
+        clearTimeout(timer);
+      }
+      lose(new BrokerUnavailableError(`${where}: closed`));
+    },
+    drop,
+  };
+}
+
+function refusal(where: string, frame: IFrame): BrokerRefusedError {
+  const said = frame.headers['message'] ?? frame.body.split('\n', 1)[0] ?? 'no reason given';
+  return new BrokerRefusedError(`${where} refused: ${said}`);
+}
+
+function toError(event: unknown): Error {
+  if (event instanceof Error) return event;
+  const inner: unknown = typeof event === 'object' && event !== null && 'error' in event ? event.error : undefined;
+  return inner instanceof Error ? inner : new Error('the socket failed');
+}
