@@ -1,0 +1,123 @@
+/** The api-server's configuration, from environment variables (design §7). */
+import ms from 'ms';
+import { z } from 'zod';
+
+/** What is wrong with the environment: all of it at once. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const DURATION = /^(\d{1,6})(ms|s|m|h|d)$/;
+const BROKER_SCHEMES = ['stomp:', 'stomp+ssl:', 'ws:', 'wss:'];
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+
+const duration = (fallback: string) =>
+  z
+    .string()
+    .default(fallback)
+    .refine((text) => DURATION.test(text) && !/^0+\D/.test(text), 'must be a duration such as 30s, 10m, 24h or 7d')
+    .transform((text) => ms(text as ms.StringValue));
+
+const url = (schemes: string[]) => (text: string) => {
+  const scheme = URL.canParse(text) ? new URL(text).protocol : undefined;
+  return scheme !== undefined && schemes.includes(scheme);
+};
+
+const flag = z.enum(['true', 'false'], 'must be true or false').default('false');
+
+const environment = z
+  .object({
+    PORT: z
+      .string()
+      .default('3000')
+      .refine((text) => /^\d{1,5}$/.test(text) && Number(text) <= 65_535, 'must be a port number from 0 to 65535')
+      .transform(Number),
+    HOST: z.string().default('127.0.0.1'),
+    PUBLIC_URL: z
+      .string()
+      .refine(url(['http:', 'https:']), 'must be a URL that starts with http:// or https://')
+      .transform((text) => text.replace(/\/+$/, ''))
+      .optional(),
+    DATABASE_URL: z
+      .string()
+      .refine(url(['postgres:', 'postgresql:']), 'must be a URL that starts with postgres://')
+      .optional(),
+    BROKER_URL: z
+      .string('is missing: it must be stomp://host:port, stomp+ssl://, ws:// or wss://, several separated by commas')
+      .transform((text) => text.split(',').map((part) => part.trim()))
+      .refine((urls) => urls.every(url(BROKER_SCHEMES)), 'must be stomp://, stomp+ssl://, ws:// or wss:// URLs'),
+    S3_BUCKET: z.string().optional(),
+    S3_ENDPOINT: z
+      .string()
+      .refine(url(['http:', 'https:']), 'must be a URL that starts with http:// or https://')
+      .optional(),
+    AWS_REGION: z.string().optional(),
+    AWS_ACCESS_KEY_ID: z.string().optional(),
+    AWS_SECRET_ACCESS_KEY: z.string().optional(),
+    DATA_DIR: z.string().default('./data'),
+    PACKAGER_KEY: z
+      .string('is missing: it must be the secret that packagers send, at least 16 characters')
+      .min(16, 'must have at least 16 characters'),
+    EVENT_TTL: duration('24h'),
+    ARCHIVE_TTL: duration('7d'),
+    DUMP_LEASE: duration('10m'),
+    LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
+    VALIDATE_RESPONSES: flag,
+  })
+  .superRefine((value, context) => {
+    if (value.S3_ENDPOINT !== undefined && value.S3_BUCKET === undefined) {
+      context.addIssue({ code: 'custom', path: ['S3_BUCKET'], message: 'is missing: S3_ENDPOINT needs it' });
+    }
+    if ((value.AWS_ACCESS_KEY_ID === undefined) !== (value.AWS_SECRET_ACCESS_KEY === undefined)) {
+      const missing = value.AWS_ACCESS_KEY_ID === undefined ? 'AWS_ACCESS_KEY_ID' : 'AWS_SECRET_ACCESS_KEY';
+      context.addIssue({ code: 'custom', path: [missing], message: 'is missing: the two keys come together' });
+    }
+  });
+
+export type ApiServerConfig = ReturnType<typeof readApiServerConfig>;
+
+/**
+ * Reads the configuration. An empty variable counts as unset.
+ * @throws {ConfigError} naming every variable that is wrong, and what would be right
+ */
+export function readApiServerConfig(env: Readonly<Record<string, string | undefined>>) {
+  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const result = environment.safeParse(set);
+  if (!result.success) {
+    const faults = result.error.issues.map((issue) => `  ${issue.path.join('.')} ${issue.message}`);
+    throw new ConfigError(`The configuration of the api-server is wrong:\n${faults.join('\n')}`);
+  }
+  const value = result.data;
+  return {
+    port: value.PORT,
+    host: value.HOST,
+    publicUrl: value.PUBLIC_URL ?? `http://localhost:${value.PORT}`,
+    /** Undefined: the embedded database in `dataDir`. */
+    databaseUrl: value.DATABASE_URL,
+    brokerUrls: value.BROKER_URL,
+    /** Undefined: archives are in `dataDir`/archives. */
+    s3: value.S3_BUCKET === undefined ? undefined : s3Config(value, value.S3_BUCKET),
+    dataDir: value.DATA_DIR,
+    packagerKey: value.PACKAGER_KEY,
+    /** Milliseconds. */
+    eventTtl: value.EVENT_TTL,
+    /** Milliseconds. */
+    archiveTtl: value.ARCHIVE_TTL,
+    /** Milliseconds. */
+    dumpLease: value.DUMP_LEASE,
+    logLevel: value.LOG_LEVEL,
+    validateResponses: value.VALIDATE_RESPONSES === 'true',
+  };
+}
+
+function s3Config(value: z.infer<typeof environment>, bucket: string) {
+  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = value;
+  return {
+    bucket,
+    endpoint: value.S3_ENDPOINT,
+    region: value.AWS_REGION ?? 'us-east-1',
+    /** Undefined: the SDK looks for them itself (instance role, profile…). */
+    credentials:
+      accessKeyId === undefined || secretAccessKey === undefined ? undefined : { accessKeyId, secretAccessKey },
+  };
+}

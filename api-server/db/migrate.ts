@@ -1,0 +1,36 @@
+/** Brings the tables up to date, the same way on PostgreSQL and on the embedded engine. */
+import type { Knex } from 'knex';
+import { initial } from './migrations/0001-initial.js';
+
+export interface NamedMigration {
+  name: string;
+  migration: Knex.Migration;
+}
+
+/** In the order in which they run. A released one is never changed. Features append theirs. */
+const MIGRATIONS: readonly NamedMigration[] = [{ name: '0001-initial', migration: initial }];
+
+/** Any number will do, as long as every api-server uses the same. */
+const MIGRATION_LOCK = 2_017_061;
+
+const migrationSource: Knex.MigrationSource<NamedMigration> = {
+  getMigrations: () => Promise.resolve([...MIGRATIONS]),
+  getMigrationName: ({ name }) => name,
+  getMigration: ({ migration }) => Promise.resolve(migration),
+};
+
+/**
+ * Runs the missing migrations in one transaction, one process at a time: who dies in the middle leaves nothing half done and
+ * no lock behind.
+ * @returns the names of those that ran
+ */
+export async function migrate(db: Knex): Promise<string[]> {
+  return db.transaction(async (trx) => {
+    await trx.raw('select pg_advisory_xact_lock(?)', [MIGRATION_LOCK]);
+    const [, applied] = (await trx.migrate.latest({ migrationSource, disableTransactions: true })) as [
+      number,
+      string[],
+    ];
+    return applied;
+  });
+}

@@ -1,0 +1,70 @@
+/** The database: PostgreSQL, or the same dialect embedded. */
+import knex, { type Knex } from 'knex';
+import type { Logger } from 'pino';
+import { openEmbedded } from './embedded.js';
+import { migrate } from './migrate.js';
+
+export interface Database {
+  knex: Knex;
+  /** True where this is the embedded engine, which has no autovacuum. */
+  embedded: boolean;
+  /** Ends every connection; leaves no thread, socket or lock behind. */
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  /** Undefined: embedded in `dataDir`. */
+  databaseUrl: string | undefined;
+  dataDir: string;
+}
+
+/** Opens the database and brings its tables up to date. Several processes may do that at once. */
+export async function openDatabase(options: DatabaseOptions, log?: Logger): Promise<Database> {
+  const database = options.databaseUrl === undefined ? await openOwn(options.dataDir) : connectTo(options.databaseUrl);
+  try {
+    await checkEncoding(database.knex);
+    const applied = await migrate(database.knex);
+    if (applied.length > 0) log?.info({ applied }, 'database migrated');
+    return database;
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+async function openOwn(dataDir: string): Promise<Database> {
+  const embedded = await openEmbedded(dataDir);
+  const db = knex({
+    client: 'pg',
+    connection: { host: embedded.host, user: 'postgres', database: 'postgres' },
+    // One session is all that the engine has: a second connection would only wait for the first.
+    pool: { min: 0, max: 1 },
+  });
+  return {
+    knex: db,
+    embedded: true,
+    close: async () => {
+      await db.destroy();
+      await embedded.close();
+    },
+  };
+}
+
+function connectTo(url: string): Database {
+  const db = knex({
+    client: 'pg',
+    connection: { connectionString: url, application_name: 'adit', connectionTimeoutMillis: 5_000 },
+    pool: { min: 0, max: 10 },
+    acquireConnectionTimeout: 10_000,
+  });
+  return { knex: db, embedded: false, close: () => db.destroy() };
+}
+
+/** Refs and texts are UTF-8: another encoding would refuse some of them, or worse, cut them apart. */
+async function checkEncoding(db: Knex): Promise<void> {
+  const { rows } = await db.raw<{ rows: { server_encoding: string }[] }>('show server_encoding');
+  const encoding = rows[0]?.server_encoding;
+  if (encoding !== 'UTF8') {
+    throw new Error(`the database has encoding ${String(encoding)}: make it with "createdb -E UTF8 -T template0"`);
+  }
+}

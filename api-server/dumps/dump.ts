@@ -1,0 +1,116 @@
+/** A dump: what a miner asked for, how far it is, and how it ended (design §4). */
+import type { Phase, PhaseSpan } from '../../queue-config/index.js';
+import type { FailureSlug } from './failures.js';
+
+/** Where the finished archive is. */
+export type Archive =
+  | { kind: 'stored'; key: string; size: number; sha256: string }
+  /** Put somewhere of its own choosing by a packager of another make. */
+  | { kind: 'foreign'; url: string; size: number | null };
+
+/** In documents; `requested = packed + omitted` once the dump is successful. */
+export interface Counts {
+  requested: number;
+  packed: number;
+  omitted: number;
+}
+
+/** The state, with what only that state has. All but the first two are terminal, and a terminal state is sticky. */
+export type Outcome =
+  | { status: 'accepted' }
+  | { status: 'running' }
+  | { status: 'successful'; finished: Date; expires: Date; archive: Archive }
+  | { status: 'failed'; finished: Date; error: { code: FailureSlug; detail: string } }
+  | { status: 'dismissed'; finished: Date }
+  | { status: 'expired'; finished: Date; expires: Date; archive: Archive };
+
+export type Status = Outcome['status'];
+
+export interface Dump {
+  id: string;
+  docset: string;
+  /** Sorted, so that the same set of formats is the same text. */
+  formats: string[];
+  outcome: Outcome;
+  /** How often the package request was sent: 1, 2, 3. Events of an older attempt are fenced off. */
+  attempt: number;
+  /** When the broker confirmed the request of this attempt; null: not yet. */
+  published: Date | null;
+  /** Place of the newest event folded in: run of the attempt and sequence within it. */
+  run: number | null;
+  sequence: number | null;
+  /** 0 to 100. */
+  progress: number;
+  phase: Phase | null;
+  remainingSeconds: number | null;
+  created: Date;
+  started: Date | null;
+  /** When we last heard of it. */
+  updated: Date;
+  counts: Counts;
+  timeline: PhaseSpan[];
+  /** When the deletion of its storage was ordered; null: not yet. */
+  storageFreed: Date | null;
+}
+
+/** True while somebody may still build it. */
+export function isLive({ outcome }: Pick<Dump, 'outcome'>): boolean {
+  switch (outcome.status) {
+    case 'accepted':
+    case 'running':
+      return true;
+    case 'successful':
+    case 'failed':
+    case 'dismissed':
+    case 'expired':
+      return false;
+  }
+}
+
+/** The dump as it is at a moment: a successful one whose time is over has expired. */
+export function asOf(dump: Dump, now: Date): Dump {
+  const { outcome } = dump;
+  if (outcome.status !== 'successful' || outcome.expires > now) return dump;
+  return { ...dump, outcome: { ...outcome, status: 'expired' } };
+}
+
+/** A new dump, asked for but not yet published. */
+export function newDump(facts: { id: string; docset: string; formats: string[]; requested: number; now: Date }): Dump {
+  return {
+    id: facts.id,
+    docset: facts.docset,
+    formats: facts.formats,
+    outcome: { status: 'accepted' },
+    attempt: 1,
+    published: null,
+    run: null,
+    sequence: null,
+    progress: 0,
+    phase: null,
+    remainingSeconds: null,
+    created: facts.now,
+    started: null,
+    updated: facts.now,
+    counts: { requested: facts.requested, packed: 0, omitted: 0 },
+    timeline: [],
+    storageFreed: null,
+  };
+}
+
+/** The dump asked for once more because its packager was lost: whatever the lost one still says is fenced off. */
+export function nextAttempt(dump: Dump, now: Date): Dump {
+  return {
+    ...dump,
+    outcome: { status: 'accepted' },
+    attempt: dump.attempt + 1,
+    published: null,
+    run: null,
+    sequence: null,
+    progress: 0,
+    phase: null,
+    remainingSeconds: null,
+    updated: now,
+    counts: { ...dump.counts, packed: 0, omitted: 0 },
+    timeline: [],
+  };
+}

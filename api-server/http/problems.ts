@@ -1,0 +1,183 @@
+/** Every problem this service answers with (RFC 9457). `type` is `/problems/<slug>`, which explains it in words. */
+
+export interface Problem {
+  status: number;
+  title: string;
+  /** What happened and what to do about it, for the page at `/problems/<slug>`. */
+  description: string;
+}
+
+/** The one catalogue: a slug is here exactly when some code throws it. */
+export const PROBLEMS = {
+  'request-invalid': {
+    status: 400,
+    title: 'The request does not fit the API description',
+    description: 'A field, parameter or id is unknown, missing or of the wrong type. `errors` points to each of them.',
+  },
+  'body-not-json': {
+    status: 400,
+    title: 'The body is not JSON',
+    description: 'The body was announced as JSON and could not be read as JSON.',
+  },
+  'query-not-supported': {
+    status: 400,
+    title: 'The query uses something that is not supported',
+    description:
+      'Queries are a plain string, or a tree of match_all, term, range, bool and constant_score. `errors` points to the clause. Nothing is ever ignored in a query.',
+  },
+  'format-unknown': {
+    status: 400,
+    title: 'There is no such format',
+    description: 'A format is `meta`, or one that documents of the collection have. `formats` lists them.',
+  },
+  'cursor-invalid': {
+    status: 400,
+    title: 'The cursor is not one of ours',
+    description: 'Follow the link with rel="next" as it is, or start again without a cursor.',
+  },
+  'collection-required': {
+    status: 400,
+    title: 'Which collection?',
+    description: 'This server has several collections: name one in `collection`.',
+  },
+  'key-missing': {
+    status: 401,
+    title: 'A key is needed',
+    description: 'Send your key in the header X-API-Key, or as Authorization: Bearer.',
+  },
+  'key-invalid': {
+    status: 401,
+    title: 'The key is not valid',
+    description: 'The key is unknown or was revoked. Ask the people who run this service for another.',
+  },
+  'role-not-allowed': {
+    status: 403,
+    title: 'Your key may not do this',
+    description: 'The key is valid, but for another role.',
+  },
+  'not-your-docset': {
+    status: 403,
+    title: 'The docset is somebody else’s',
+    description: 'A docset can be seen and used by its owner only.',
+  },
+  'path-unknown': {
+    status: 404,
+    title: 'There is nothing at this path',
+    description: 'See the API description at /docs.',
+  },
+  'collection-not-found': {
+    status: 404,
+    title: 'There is no such collection',
+    description: 'GET /api/collections lists the collections.',
+  },
+  'document-not-found': {
+    status: 404,
+    title: 'There is no such document',
+    description: 'The id of a document is the number at the end of its `url`.',
+  },
+  'file-not-found': {
+    status: 404,
+    title: 'The document does not have this format',
+    description: '`formats` of the document lists what it has.',
+  },
+  'docset-not-found': {
+    status: 404,
+    title: 'There is no such docset',
+    description: 'It never existed or was deleted. GET /api/docsets lists yours.',
+  },
+  'problem-not-found': {
+    status: 404,
+    title: 'There is no such problem type',
+    description: 'GET /problems lists them all.',
+  },
+  'method-not-allowed': {
+    status: 405,
+    title: 'This path does not know this method',
+    description: 'The header Allow lists the methods that it knows.',
+  },
+  'not-acceptable': {
+    status: 406,
+    title: 'None of the accepted media types can be given',
+    description: '`available` lists the media types that can.',
+  },
+  'collection-exists': {
+    status: 409,
+    title: 'There is a collection with this id already',
+    description: 'Choose another id, or ingest into the one that is there.',
+  },
+  'dump-gone': {
+    status: 410,
+    title: 'Nobody wants this dump any more',
+    description: 'The dump was dismissed or its docset deleted. A packager stops working on it.',
+  },
+  'body-too-large': {
+    status: 413,
+    title: 'The body is too large',
+    description: 'A JSON body may have 1 MiB. Documents are ingested as a stream of lines of up to 64 MiB.',
+  },
+  'media-type-not-supported': {
+    status: 415,
+    title: 'The body has a media type that is not understood here',
+    description: 'See the API description at /docs for the Content-Type that the request needs.',
+  },
+  'range-not-satisfiable': {
+    status: 416,
+    title: 'The range lies outside the document',
+    description: 'The header Content-Range says how long the document is.',
+  },
+  'docset-empty': {
+    status: 422,
+    title: 'The docset would be empty',
+    description: 'No document matches the query. A docset needs at least one member.',
+  },
+  'members-unknown': {
+    status: 422,
+    title: 'Some members are not in the collection',
+    description:
+      '`unknown` lists the first of them. Nothing was made: a docset is never silently shorter than asked for.',
+  },
+  'internal-error': {
+    status: 500,
+    title: 'Something went wrong here',
+    description: 'The fault is ours. The log has it under the request id in X-Request-Id.',
+  },
+  'database-unavailable': {
+    status: 503,
+    title: 'The database cannot be reached',
+    description: 'Try again after the time in Retry-After.',
+  },
+} as const satisfies Record<string, Problem>;
+
+export type ProblemSlug = keyof typeof PROBLEMS;
+
+export interface ProblemOptions {
+  /** What led to the problem; logged, never shown. */
+  cause?: unknown;
+  /** Further headers of the answer, such as `Retry-After`. */
+  headers?: Readonly<Record<string, string>>;
+}
+
+/** Thrown anywhere below a route; the error middleware renders it. */
+export class ProblemError extends Error {
+  override readonly name = 'ProblemError';
+
+  /** @param extras further members of the problem document, such as `errors` */
+  constructor(
+    readonly slug: ProblemSlug,
+    readonly detail: string = PROBLEMS[slug].description,
+    readonly extras: Readonly<Record<string, unknown>> = {},
+    readonly options: ProblemOptions = {},
+  ) {
+    super(detail, options.cause === undefined ? undefined : { cause: options.cause });
+  }
+}
+
+/** The problem document of an error. */
+export function problemDocument({ slug, detail, extras }: ProblemError): Record<string, unknown> {
+  const { status, title } = PROBLEMS[slug];
+  return { type: problemType(slug), title, status, detail, ...extras };
+}
+
+export const problemType = (slug: ProblemSlug): string => `/problems/${slug}`;
+
+export const isProblemSlug = (text: string): text is ProblemSlug => Object.hasOwn(PROBLEMS, text);

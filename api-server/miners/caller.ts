@@ -1,0 +1,17 @@
+/** Who is asking. */
+export const ROLES = ['miner', 'packager', 'admin'] as const;
+
+/** A miner uses collections and docsets, a packager reads what it packs, an admin also fills collections. */
+export type Role = (typeof ROLES)[number];
+
+export interface Caller {
+  /** Id of the miner, or `packager` for the holder of PACKAGER_KEY. */
+  id: string;
+  role: Role;
+}
+
+/** Everybody with a key. */
+export const ANY_ROLE: readonly Role[] = ROLES;
+
+/** Those who search and own docsets. */
+export const MINERS: readonly Role[] = ['miner', 'admin'];

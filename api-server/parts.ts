@@ -1,0 +1,26 @@
+/** What the features are built from. */
+import type { Knex } from 'knex';
+import type { Logger } from 'pino';
+import type { ApiServerConfig } from './config.js';
+
+export interface Parts {
+  config: ApiServerConfig;
+  /** The database. Inside a transaction use only the transaction: the embedded engine has one connection. */
+  knex: Knex;
+  log: Logger;
+  dumps: DumpHooks;
+}
+
+/** What other features ask of dumps. */
+export interface DumpHooks {
+  /** False where the dump was dismissed, failed for good, or never was: the packager is told to stop. */
+  isDumpWanted(dump: string): Promise<boolean>;
+  /** Called after a docset was deleted. Its row stays, marked as deleted, so that dumps may refer to it. */
+  docsetDeleted(docset: string): Promise<void>;
+}
+
+/** For an api-server without dumps. */
+export const NO_DUMPS: DumpHooks = {
+  isDumpWanted: () => Promise.resolve(true),
+  docsetDeleted: () => Promise.resolve(),
+};

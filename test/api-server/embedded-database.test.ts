@@ -1,0 +1,79 @@
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import pg from 'pg';
+import { openDatabase } from '../../api-server/db/open-database.js';
+
+let dataDir: string;
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'adit-test-'));
+});
+afterEach(() => rm(dataDir, { recursive: true, force: true }));
+
+const open = () => openDatabase({ databaseUrl: undefined, dataDir });
+
+test('what was written is there after a restart, and closing leaves neither lock nor socket behind', async () => {
+  const before = (await readdir(tmpdir())).filter((name) => name.startsWith('adit-db-')).length;
+  const first = await open();
+  await first.knex('miners').insert({ name: 'Ada', role: 'miner', key_id: 'abc', key_hash: Buffer.from('00', 'hex') });
+  await first.close();
+  expect(await readdir(dataDir)).toEqual(['database']);
+  expect((await readdir(tmpdir())).filter((name) => name.startsWith('adit-db-'))).toHaveLength(before);
+
+  const second = await open();
+  expect(await second.knex('miners').select('name')).toEqual([{ name: 'Ada' }]);
+  await second.close();
+});
+
+test('a second opener becomes the guest of the first, and neither disturbs the statements of the other', async () => {
+  const owner = await open();
+  const guest = await open();
+  const count = 200;
+  const run = async (db: typeof owner, name: string) => {
+    for (let index = 0; index < count; index += 1) {
+      const { rows } = await db.knex.raw<{ rows: { value: string }[] }>('select ?::text as value', [`${name}${index}`]);
+      expect(rows).toEqual([{ value: `${name}${index}` }]);
+      if (index % 20 === 0) {
+        await db.knex.transaction(async (trx) => {
+          await trx('collections').insert({ id: `${name}-${index}`, name, language: 'simple', schema: {} });
+          await expect(trx.transaction((inner) => inner.raw('select 1/0'))).rejects.toThrow('division by zero');
+        });
+      }
+    }
+  };
+  await Promise.all([run(owner, 'owner'), run(guest, 'guest')]);
+  expect(await owner.knex('collections').count({ count: '*' })).toEqual([{ count: '20' }]);
+  await guest.close();
+  await owner.close();
+});
+
+test('a client that goes away in the middle of a transaction wanted none of it', async () => {
+  const owner = await open();
+  const lock = JSON.parse(await readFile(join(dataDir, 'database.lock'), 'utf8')) as { socket: string };
+  const client = new pg.Client({ host: dirname(lock.socket), user: 'postgres', database: 'postgres' });
+  await client.connect();
+  await client.query('begin');
+  await client.query(`insert into collections (id, name, language, schema) values ('half', 'half', 'simple', '{}')`);
+  const waiting = owner.knex('collections').select('id');
+  await client.end();
+  expect(await waiting).toEqual([]);
+  await owner.close();
+});
+
+test('the lock of a process that was killed is taken over', async () => {
+  await writeFile(
+    join(dataDir, 'database.lock'),
+    JSON.stringify({ pid: 1, socket: join(tmpdir(), 'adit-db-gone00', '.s.PGSQL.5432') }),
+  );
+  const database = await open();
+  expect(await database.knex('collections').select('id')).toEqual([]);
+  await database.close();
+});
+
+test('two that open an empty folder at once end up on one database', async () => {
+  const [one, two] = await Promise.all([open(), open()]);
+  await one.knex('collections').insert({ id: 'a', name: 'a', language: 'simple', schema: {} });
+  expect(await two.knex('collections').select('id')).toEqual([{ id: 'a' }]);
+  await Promise.all([one.close(), two.close()]);
+});
