@@ -10,7 +10,7 @@ export const FAILURES = [
   'listing-incomplete',
   'archive-not-verified',
   'archive-missing',
-  'archive-store-failed',
+  'storage-unavailable',
 ] as const satisfies ProblemSlug[];
 
 export type FailureSlug = (typeof FAILURES)[number];

@@ -16,7 +16,7 @@ export interface FoldContext {
  *
  * - A terminal state is sticky.
  * - An event of an attempt that is over, or that we never asked for, changes nothing.
- * - The higher (run, sequence) wins; a lower one changes nothing but the timeline.
+ * - The later run of an attempt wins; within a run the higher sequence, and a lower one changes nothing but the timeline.
  * - `Complete` from a packager that knows our headers counts only with its manifest: that, not the message, is the result.
  */
 export function foldEvent(dump: Dump, event: PackagerEvent, context: FoldContext): Dump {
@@ -26,16 +26,7 @@ export function foldEvent(dump: Dump, event: PackagerEvent, context: FoldContext
     case 'Complete':
       return complete(dump, event, context);
     case 'Failed':
-      return isOlderRun(dump, event)
-        ? dump
-        : {
-            ...takePlace(dump, event, context.now),
-            outcome: {
-              status: 'failed',
-              finished: context.now,
-              error: { code: failureOf(event.code), detail: event.detail },
-            },
-          };
+      return isOlderRun(dump, event) ? dump : fail(takePlace(dump, event, context.now), event, context.now);
     case 'Accepted':
     case 'Progress':
       return advance(dump, event, context.now);
@@ -84,6 +75,11 @@ function complete(dump: Dump, event: Completed, context: FoldContext): Dump {
   };
 }
 
+function fail(dump: Dump, event: Extract<PackagerEvent, { type: 'Failed' }>, now: Date): Dump {
+  const error = { code: failureOf(event.code), detail: event.detail };
+  return { ...dump, outcome: { status: 'failed', finished: now, error } };
+}
+
 function succeed(dump: Dump, archive: Archive, finished: Date, archiveTtl: number): Dump {
   const expires = new Date(finished.getTime() + archiveTtl);
   return {
@@ -96,8 +92,8 @@ function succeed(dump: Dump, archive: Archive, finished: Date, archiveTtl: numbe
 }
 
 function advance(dump: Dump, event: Advance, now: Date): Dump {
+  if (isOlderRun(dump, event)) return dump;
   const running: Dump = { ...dump, outcome: { status: 'running' }, updated: now };
-  if (isOlderRun(dump, event)) return { ...dump, updated: now };
   const started = event.run === undefined ? (dump.started ?? now) : new Date(event.run);
   const timeline = mergeTimelines(isSameRun(dump, event) ? dump.timeline : [], event.timeline ?? []);
   if (isSameRun(dump, event) && (event.sequence ?? Infinity) <= (dump.sequence ?? 0)) {

@@ -19,6 +19,8 @@ export type LeaseDecision =
   | 'wait'
   /** The request may never have reached the broker: send it again as it is. */
   | 'publish'
+  /** No news for a while: look for the manifest, and where there is none, wait on. */
+  | 'look'
   /** No news for too long: look for the manifest, and where there is none, ask again. */
   | 'renew'
   /** The same, but it was asked for often enough. */
@@ -32,11 +34,12 @@ export type LeaseDecision =
  */
 export function judgeLease(dump: Dump, now: Date, { dumpLease, requestTtl }: LeaseTerms): LeaseDecision {
   if (!isLive(dump)) return 'wait';
-  if (dump.published === null) return since(dump.updated, now) > PUBLISH_GRACE ? 'publish' : 'wait';
-  const isLost =
-    dump.outcome.status === 'running' ? since(dump.updated, now) > dumpLease : since(dump.published, now) > requestTtl;
-  if (!isLost) return 'wait';
-  return dump.attempt < MAX_ATTEMPTS ? 'renew' : 'give-up';
+  const isTaken = dump.outcome.status === 'running';
+  if (!isTaken && dump.published === null) return since(dump.updated, now) > PUBLISH_GRACE ? 'publish' : 'wait';
+  const isSilent = since(dump.updated, now) > dumpLease;
+  const isLost = isTaken ? isSilent : since(dump.published ?? dump.created, now) > requestTtl;
+  if (isLost) return dump.attempt < MAX_ATTEMPTS ? 'renew' : 'give-up';
+  return isSilent ? 'look' : 'wait';
 }
 
 function since(moment: Date, now: Date): number {

@@ -1,0 +1,38 @@
+/** Cancelling a live dump, and freeing the storage of a finished one. */
+import { ProblemError } from '../http/problems.js';
+import { isOutage } from './drain-events.js';
+import { isLive, type Dump } from './dump.js';
+import type { DumpParts } from './dump-parts.js';
+import { freeStorage } from './publish.js';
+
+/**
+ * Ends a dump: a live one is `dismissed` at once (its packager hears of it at its next request to us), the archive of a successful one is
+ * `expired` at once; what is stored is deleted by a packager. Doing it twice does no harm.
+ * @throws {ProblemError} broker-unavailable: the dump is over, but its storage is not freed yet; asking again does that
+ */
+export async function dismissDump(parts: DumpParts, dump: Dump): Promise<Dump> {
+  const ended = await parts.store.withDocsetLocked(dump.docset, async (dumps) => {
+    const current = (await dumps.ofId(dump.id)) ?? dump;
+    const next = endNow(current, new Date());
+    if (next !== current) await dumps.update(next);
+    return next;
+  });
+  try {
+    await freeStorage(parts, ended);
+  } catch (error) {
+    if (!isOutage(error)) throw error;
+    throw new ProblemError(
+      'broker-unavailable',
+      `The dump is ${ended.outcome.status}, but its storage could not be freed: the message broker cannot be reached. DELETE it again later.`,
+      {},
+      { cause: error, headers: { 'Retry-After': '10' } },
+    );
+  }
+  return ended;
+}
+
+function endNow(dump: Dump, now: Date): Dump {
+  if (isLive(dump)) return { ...dump, updated: now, outcome: { status: 'dismissed', finished: now } };
+  if (dump.outcome.status !== 'successful') return dump;
+  return { ...dump, updated: now, outcome: { ...dump.outcome, status: 'expired', expires: now } };
+}

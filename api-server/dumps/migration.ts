@@ -1,0 +1,33 @@
+/** The table of dumps. */
+import type { Knex } from 'knex';
+
+export async function up(knex: Knex): Promise<void> {
+  await knex.schema.createTable('dumps', (table) => {
+    table.text('id').primary();
+    table.text('docset_id').notNullable().references('id').inTable('docsets');
+    table.text('formats').notNullable().comment('sorted, separated by commas');
+    table.text('status').notNullable();
+    table.integer('attempt').notNullable();
+    table.timestamp('published', { useTz: true });
+    table.bigInteger('run');
+    table.bigInteger('sequence');
+    table.integer('progress').notNullable();
+    table.text('phase');
+    table.integer('remaining_seconds');
+    table.timestamp('created', { useTz: true }).notNullable();
+    table.timestamp('started', { useTz: true });
+    table.timestamp('updated', { useTz: true }).notNullable();
+    table.timestamp('finished', { useTz: true });
+    table.timestamp('expires', { useTz: true });
+    table.jsonb('counts').notNullable();
+    table.jsonb('timeline').notNullable();
+    table.jsonb('archive');
+    table.jsonb('error');
+    table.timestamp('storage_freed', { useTz: true });
+    table.index(['docset_id', 'created']);
+  });
+}
+
+export async function down(knex: Knex): Promise<void> {
+  await knex.schema.dropTable('dumps');
+}

@@ -1,0 +1,43 @@
+/** Sends to packagers. */
+import {
+  DELETE_REQUESTS,
+  PACKAGE_REQUESTS,
+  encodeDeleteRequest,
+  encodePackageRequest,
+} from '../../queue-config/index.js';
+import type { Dump } from './dump.js';
+import type { DumpParts } from './dump-parts.js';
+
+/**
+ * Sends the package request of a dump's present attempt, and notes it once the broker has confirmed it.
+ * @throws {BrokerUnavailableError | BrokerRefusedError}
+ */
+export async function publishRequest(
+  { broker, store, terms, publicUrl }: DumpParts,
+  dump: Dump,
+  traceparent?: string,
+): Promise<void> {
+  await broker.publish({
+    destination: PACKAGE_REQUESTS,
+    ...encodePackageRequest({
+      url: `${publicUrl}/api/docsets/${dump.docset}?fmt=${dump.formats.join(',')}`,
+      dump: dump.id,
+      docset: dump.docset,
+      attempt: dump.attempt,
+      traceparent,
+    }),
+    persistent: true,
+    expires: Date.now() + terms.requestTtl,
+  });
+  await store.markPublished(dump, new Date());
+}
+
+/**
+ * Orders the deletion of all that is stored of a dump.
+ * @throws {BrokerUnavailableError | BrokerRefusedError}
+ */
+export async function freeStorage({ broker, store }: DumpParts, dump: Dump): Promise<void> {
+  if (dump.storageFreed !== null) return;
+  await broker.publish({ destination: DELETE_REQUESTS, ...encodeDeleteRequest(dump.id), persistent: true });
+  await store.markStorageFreed(dump.id, new Date());
+}

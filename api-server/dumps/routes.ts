@@ -1,0 +1,151 @@
+/** Dumps over HTTP (design §5). */
+import type { Request } from 'express';
+import { ProblemError } from '../http/problems.js';
+import { originOf, param, queryParam, type Answer, type Route } from '../http/route.js';
+import { MINERS, type Caller } from '../miners/caller.js';
+import { dismissDump } from './dismiss-dump.js';
+import { isLive, type Dump } from './dump.js';
+import type { DumpParts } from './dump-parts.js';
+import { pollDump, type PollResult } from './poll-dump.js';
+import { requestDump } from './request-dump.js';
+import { archivePath, dumpPath, progressHeader, retryAfter, statusBody } from './status-body.js';
+import { waitUntilDone } from './wait-until-done.js';
+
+/** What routes ask of docsets. */
+export interface DocsetAccess {
+  /** @throws {ProblemError} docset-not-found, not-your-docset */
+  own(id: string, caller: Caller): Promise<{ id: string; members: number }>;
+  /**
+   * The formats that `fmt` names, `txt` where it is undefined; sorted, none twice.
+   * @throws {ProblemError} format-unknown
+   */
+  formats(id: string, fmt: string | undefined): Promise<string[]>;
+}
+
+const MAX_LISTED = 100;
+
+export function dumpRoutes(parts: DumpParts, docsets: DocsetAccess): Route[] {
+  const roles = MINERS;
+  const poll = async (request: Request, caller: Caller): Promise<PollResult> =>
+    pollDump(parts, await findDump(parts, docsets, request, caller));
+  return [
+    {
+      method: 'post',
+      path: '/docsets/:id/dump',
+      roles,
+      handler: async (request, caller) => {
+        const docset = await docsets.own(param(request, 'id'), caller);
+        const formats = await docsets.formats(docset.id, formatsParam(request));
+        const force = queryParam(request, 'force') === 'true';
+        const asked = await requestDump(parts, { docset, formats, force, traceparent: traceparentOf(request) });
+        return statusAnswer(await waitUntilDone(parts, asked, request));
+      },
+    },
+    {
+      method: 'get',
+      path: '/docsets/:id/dump',
+      roles,
+      handler: async (request, caller) => {
+        const result = await poll(request, caller);
+        if (request.accepts(['application/json', 'application/zip']) === 'application/zip' && !isLive(result.dump)) {
+          return archiveAnswer(parts, result, request);
+        }
+        return statusAnswer(await waitUntilDone(parts, result, request));
+      },
+    },
+    {
+      method: 'get',
+      path: '/docsets/:id/dump/archive',
+      roles,
+      handler: async (request, caller) => archiveAnswer(parts, await poll(request, caller), request),
+    },
+    {
+      method: 'delete',
+      path: '/docsets/:id/dump',
+      roles,
+      handler: async (request, caller) => {
+        const dump = await dismissDump(parts, await findDump(parts, docsets, request, caller));
+        return { json: statusBody({ dump, stale: false }) };
+      },
+    },
+    {
+      method: 'get',
+      path: '/dumps',
+      roles,
+      handler: async (request, caller) => {
+        const limit = Number(queryParam(request, 'limit') ?? MAX_LISTED);
+        const dumps = await parts.store.ofOwner(caller.id, limit);
+        // As last known: only a poll of a dump asks for news of it.
+        return { json: { dumps: dumps.map((dump) => statusBody({ dump, stale: isLive(dump) })) } };
+      },
+    },
+  ];
+}
+
+async function findDump(parts: DumpParts, docsets: DocsetAccess, request: Request, caller: Caller): Promise<Dump> {
+  const { id } = await docsets.own(param(request, 'id'), caller);
+  const fmt = formatsParam(request);
+  const formats = fmt === undefined ? undefined : await docsets.formats(id, fmt);
+  const dump = await parts.store.newest(id, formats);
+  if (dump !== undefined) return dump;
+  const how = dumpPath({ docset: id, formats: formats ?? ['txt'] });
+  throw new ProblemError(
+    'dump-not-requested',
+    `No dump of docset ${id} was asked for${formats ? ` in ${formats.join(', ')}` : ''}. POST ${how} asks for one; then poll it with GET.`,
+    { request: { method: 'POST', href: how } },
+  );
+}
+
+/** 202 while the dump is being made, 200 once it is over, however it ended. */
+function statusAnswer(result: PollResult): Answer {
+  const { dump } = result;
+  const headers = { Location: dumpPath(dump) };
+  const json = statusBody(result);
+  if (!isLive(dump)) return { status: 200, headers, json };
+  return {
+    status: 202,
+    headers: { ...headers, 'Retry-After': String(retryAfter(dump, new Date())), 'X-Progress': progressHeader(dump) },
+    json,
+  };
+}
+
+async function archiveAnswer(parts: DumpParts, { dump }: PollResult, request: Request): Promise<Answer> {
+  const { outcome } = dump;
+  switch (outcome.status) {
+    case 'accepted':
+    case 'running':
+      throw new ProblemError(
+        'result-not-ready',
+        undefined,
+        { status_href: dumpPath(dump) },
+        {
+          headers: { 'Retry-After': String(retryAfter(dump, new Date())) },
+        },
+      );
+    case 'failed':
+    case 'dismissed':
+      throw new ProblemError('dump-not-successful', undefined, { status_href: dumpPath(dump) });
+    case 'expired':
+      throw new ProblemError('archive-expired');
+    case 'successful': {
+      const { archive } = outcome;
+      if (archive.kind === 'foreign') return { status: 303, headers: { Location: archive.url } };
+      if (!(await parts.links.has(archive))) throw new ProblemError('archive-expired');
+      const filename = `docset-${dump.docset}-${dump.formats.join('-')}.zip`;
+      const Location = await parts.links.sign({ ...archive, filename }, originOf(request));
+      return { status: 303, headers: { Location, 'Content-Location': archivePath(dump) } };
+    }
+  }
+}
+
+/** `fmts` is how the first Adit spelled it. */
+function formatsParam(request: Request): string | undefined {
+  return queryParam(request, 'fmt') ?? queryParam(request, 'fmts');
+}
+
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+function traceparentOf(request: Request): string | undefined {
+  const given = request.get('traceparent');
+  return given !== undefined && TRACEPARENT.test(given) ? given : undefined;
+}

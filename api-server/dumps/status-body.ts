@@ -1,0 +1,99 @@
+/** A dump as a client sees it (design §5). */
+import { PROBLEMS, problemType } from '../http/problems.js';
+import { isLive, type Dump } from './dump.js';
+import type { PollResult } from './poll-dump.js';
+
+/** The dump URL of these formats, as a path. */
+export function dumpPath({ docset, formats }: Pick<Dump, 'docset' | 'formats'>): string {
+  return `/api/docsets/${docset}/dump?fmt=${formats.join(',')}`;
+}
+
+/** The archive URL, as a path. */
+export function archivePath({ docset, formats }: Pick<Dump, 'docset' | 'formats'>): string {
+  return `/api/docsets/${docset}/dump/archive?fmt=${formats.join(',')}`;
+}
+
+/** The status body. `done` is in every one of them, so that no client loops for ever on a failure. */
+export function statusBody({ dump, stale }: PollResult): Record<string, unknown> {
+  const { outcome } = dump;
+  return {
+    id: dump.id,
+    docset: `/api/docsets/${dump.docset}`,
+    formats: dump.formats,
+    status: outcome.status,
+    done: !isLive(dump),
+    stale,
+    progress: dump.progress,
+    phase: dump.phase,
+    message: messageOf(dump),
+    attempt: dump.attempt,
+    created: dump.created.toISOString(),
+    started: dump.started?.toISOString() ?? null,
+    updated: dump.updated.toISOString(),
+    finished: 'finished' in outcome ? outcome.finished.toISOString() : null,
+    expires: 'expires' in outcome ? outcome.expires.toISOString() : null,
+    remaining_seconds: isLive(dump) ? dump.remainingSeconds : null,
+    counts: dump.counts,
+    timeline: dump.timeline.map(({ phase, started, ended }) => ({
+      phase,
+      started: started.toISOString(),
+      ended: ended?.toISOString() ?? null,
+    })),
+    archive: archiveBody(dump),
+    error: outcome.status === 'failed' ? errorBody(outcome.error) : null,
+    links: linksOf(dump),
+  };
+}
+
+/** When to poll again, in seconds: after the packager's own estimate, or the less often the longer it takes. */
+export function retryAfter(dump: Dump, now: Date): number {
+  const age = (now.getTime() - dump.created.getTime()) / 1000;
+  const wanted = dump.remainingSeconds ?? age / 10;
+  return Math.min(30, Math.max(1, Math.round(wanted)));
+}
+
+/** The header `X-Progress` of a dump that is still being made. */
+export function progressHeader(dump: Dump): string {
+  return dump.phase === null ? `${dump.outcome.status} ${dump.progress}%` : `${dump.phase} ${dump.progress}%`;
+}
+
+function messageOf({ outcome, attempt, counts, phase }: Dump): string {
+  switch (outcome.status) {
+    case 'accepted':
+      return attempt === 1
+        ? 'Waiting for a packager.'
+        : `Waiting for a packager again, since one was lost (attempt ${attempt}).`;
+    case 'running':
+      return phase === null ? 'A packager has started.' : `${counts.packed} of ${counts.requested} documents packed.`;
+    case 'successful':
+      return counts.omitted === 0
+        ? `All ${counts.requested} documents are in the archive.`
+        : `${counts.packed} of ${counts.requested} documents are complete; omitted.csv in the archive says what is missing from the other ${counts.omitted}.`;
+    case 'failed':
+      return outcome.error.detail;
+    case 'dismissed':
+      return 'The dump was cancelled.';
+    case 'expired':
+      return 'The archive is gone. Ask for the dump again to have a new one.';
+  }
+}
+
+function archiveBody(dump: Dump): object | null {
+  if (dump.outcome.status !== 'successful') return null;
+  const { archive } = dump.outcome;
+  return { href: archivePath(dump), size: archive.size, sha256: archive.kind === 'stored' ? archive.sha256 : null };
+}
+
+function errorBody({ code, detail }: { code: keyof typeof PROBLEMS; detail: string }): object {
+  return { type: problemType(code), title: PROBLEMS[code].title, detail };
+}
+
+function linksOf(dump: Dump): object[] {
+  const self = dumpPath(dump);
+  return [
+    { rel: 'self', href: self },
+    { rel: 'docset', href: `/api/docsets/${dump.docset}` },
+    ...(dump.outcome.status === 'successful' ? [{ rel: 'archive', href: archivePath(dump) }] : []),
+    ...(isLive(dump) ? [{ rel: 'cancel', href: self }] : []),
+  ];
+}
