@@ -1,0 +1,268 @@
+/** Archives in S3, or in a store that speaks its API. */
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  DeleteObjectCommand,
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import type { ArchiveStoreConfig } from '../config.js';
+import {
+  checkKey,
+  checkPrefix,
+  StoreUnavailableError,
+  type ArchiveStore,
+  type StoredObject,
+  type WriteOptions,
+  type WrittenObject,
+} from './archive-store.js';
+import { abortUploads, listUploads, partSize, startMultipartUpload, type MultipartUpload } from './multipart-upload.js';
+import { cutIntoParts } from './parts.js';
+import { isConflict, isMissing, isNotImplemented, isPreconditionFailed, translateS3Error } from './s3-errors.js';
+
+type S3Config = Omit<Extract<ArchiveStoreConfig, { type: 's3' }>, 'type'>;
+
+const CONFLICT_TRIES = 8;
+
+export function openS3ArchiveStore(config: S3Config): ArchiveStore {
+  const { bucket } = config;
+  const client = connect(config);
+
+  const translated = async <T>(key: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw translateS3Error(error, key);
+    }
+  };
+
+  const sizeOf = async (key: string): Promise<number | undefined> => {
+    try {
+      return (await client.send(new HeadObjectCommand({ Bucket: bucket, Key: checkKey(key) }))).ContentLength;
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  };
+
+  const put = async (key: string, content: Buffer, mediaType: string, ifAbsent: boolean, signal?: AbortSignal) => {
+    const command = new PutObjectCommand({
+      Bucket: bucket,
+      Key: checkKey(key),
+      Body: content,
+      ContentLength: content.length,
+      ContentType: mediaType,
+      ...(ifAbsent ? { IfNoneMatch: '*' } : {}),
+    });
+    await client.send(command, signal ? { abortSignal: signal } : {});
+  };
+
+  const putIfAbsent = async (key: string, content: Buffer, mediaType: string): Promise<boolean> => {
+    for (let tries = 1; ; tries++) {
+      try {
+        await put(key, content, mediaType, true);
+        return true;
+      } catch (error) {
+        if (isPreconditionFailed(error)) return false;
+        if (isNotImplemented(error)) break;
+        if (!isConflict(error) || tries === CONFLICT_TRIES) throw error;
+        await sleep(50 * tries);
+      }
+    }
+    // A store without conditional writes: two writers in the same instant are not told apart, the later one stays.
+    if ((await sizeOf(key)) !== undefined) return false;
+    await put(key, content, mediaType, false);
+    return true;
+  };
+
+  async function* list(prefix: string): AsyncGenerator<StoredObject> {
+    let token: string | undefined;
+    do {
+      const command = new ListObjectsV2Command({
+        Bucket: bucket,
+        Prefix: checkPrefix(prefix),
+        ContinuationToken: token,
+      });
+      const page = await translated(prefix, () => client.send(command));
+      for (const { Key, Size } of page.Contents ?? []) if (Key !== undefined) yield { key: Key, size: Size ?? 0 };
+      token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+    } while (token !== undefined);
+  }
+
+  const uploads = (prefix: string) => listUploads(client, bucket, checkPrefix(prefix));
+
+  const sweepUnfinished = (prefix: string) => abortUploads(client, bucket, checkPrefix(prefix));
+
+  const deleteBatch = async (keys: string[]): Promise<void> => {
+    const Objects = keys.map((Key) => ({ Key }));
+    const { Errors } = await client.send(
+      new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects, Quiet: true } }),
+    );
+    const refused = Errors?.[0];
+    if (refused)
+      throw new StoreUnavailableError(
+        `the archive store did not delete ${String(refused.Key)}: ${String(refused.Code)}`,
+      );
+  };
+
+  return {
+    urlOf: (key) => objectUrl(config, checkKey(key)),
+    write: (key, source, options) =>
+      translated(key, () => writeObject({ client, bucket, key: checkKey(key), put }, source, options)),
+    putIfAbsent: (key, content, mediaType) => translated(key, () => putIfAbsent(key, content, mediaType)),
+    get: (key) =>
+      translated(key, async () => {
+        try {
+          const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: checkKey(key) }));
+          return Body && Buffer.from(await Body.transformToByteArray());
+        } catch (error) {
+          if (isMissing(error)) return undefined;
+          throw error;
+        }
+      }),
+    sizeOf: (key) => translated(key, () => sizeOf(key)),
+    read: (key, range, signal) =>
+      translated(key, async () => {
+        const Range = range && `bytes=${range.start}-${range.end}`;
+        const command = new GetObjectCommand({ Bucket: bucket, Key: checkKey(key), Range });
+        const { Body } = await client.send(command, signal ? { abortSignal: signal } : {});
+        if (!(Body instanceof Readable)) throw new StoreUnavailableError(`the archive store sent no body for ${key}`);
+        return Body;
+      }),
+    list,
+    listUnfinished: (prefix) =>
+      translated(prefix, async () => {
+        const keys: string[] = [];
+        for await (const { Key } of uploads(prefix)) if (Key !== undefined) keys.push(Key);
+        return keys;
+      }),
+    sweepUnfinished: (prefix) => translated(prefix, () => sweepUnfinished(prefix)),
+    delete: (key) =>
+      translated(key, async () => {
+        await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: checkKey(key) }));
+      }),
+    deleteAll: (prefix) =>
+      translated(prefix, async () => {
+        // Uploads first: one that completes in between would otherwise outlive its dump.
+        await sweepUnfinished(prefix);
+        let deleted = 0;
+        for (let batch = await firstKeys(list(prefix)); batch.length > 0; batch = await firstKeys(list(prefix))) {
+          await deleteBatch(batch);
+          deleted += batch.length;
+        }
+        return deleted;
+      }),
+    check: () =>
+      translated(bucket, async () => {
+        await client.send(new HeadBucketCommand({ Bucket: bucket }));
+      }),
+    close: () => {
+      client.destroy();
+      return Promise.resolve();
+    },
+  };
+}
+
+function connect({ endpoint, region, credentials }: S3Config): S3Client {
+  return new S3Client({
+    region,
+    ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
+    ...(credentials === undefined
+      ? {}
+      : {
+          credentials: {
+            accessKeyId: credentials.accessKeyId,
+            secretAccessKey: credentials.secretAccessKey,
+            ...(credentials.sessionToken === undefined ? {} : { sessionToken: credentials.sessionToken }),
+          },
+        }),
+    // The SDK's own default sends trailing checksums, which stores of other makes answer with 411 or 501.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    maxAttempts: 4,
+    requestHandler: { connectionTimeout: 5_000, socketTimeout: 60_000 },
+  });
+}
+
+interface WriteTarget {
+  client: S3Client;
+  bucket: string;
+  key: string;
+  put: (key: string, content: Buffer, mediaType: string, ifAbsent: boolean, signal?: AbortSignal) => Promise<void>;
+}
+
+/** A small object goes by one PutObject, anything longer by a multipart upload. */
+async function writeObject(
+  { client, bucket, key, put }: WriteTarget,
+  source: AsyncIterable<Buffer>,
+  { mediaType, signal, onBytes }: WriteOptions,
+): Promise<WrittenObject> {
+  const hash = createHash('sha256');
+  let size = 0;
+  let upload: MultipartUpload | undefined;
+  signal?.throwIfAborted();
+  try {
+    for await (const { part, number, last } of cutIntoParts(source, partSize)) {
+      signal?.throwIfAborted();
+      hash.update(part);
+      size += part.length;
+      if (number === 1 && last) {
+        await put(key, part, mediaType, false, signal);
+        onBytes?.(part.length);
+        break;
+      }
+      upload ??= await startMultipartUpload({ client, bucket, key, mediaType }, { signal, onBytes });
+      await upload.add(part, number);
+    }
+    await upload?.complete();
+    return { size, sha256: hash.digest('hex') };
+  } catch (error) {
+    await clearAway({ client, bucket, key }, upload, error);
+    // A request cut short by the signal rejects with the SDK's own AbortError: the signal's reason says why.
+    throw signal?.aborted === true ? signal.reason : error;
+  }
+}
+
+/** After a failed write. The write's own error is the one to report; that the clearing failed too is its `cause`. */
+async function clearAway(
+  { client, bucket, key }: { client: S3Client; bucket: string; key: string },
+  upload: MultipartUpload | undefined,
+  writeError: unknown,
+): Promise<void> {
+  try {
+    await upload?.abort();
+    // An upload that was created, but whose answer was lost, is found by its key only.
+    await abortUploads(client, bucket, key);
+    // A PutObject, or a completion, whose answer was lost may have made the object all the same.
+    await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }));
+  } catch (clearingError) {
+    const errors = [writeError, clearingError];
+    throw new StoreUnavailableError(`the write of ${key} failed, and clearing it away did too`, {
+      cause: new AggregateError(errors),
+    });
+  }
+}
+
+function objectUrl({ endpoint, bucket, region }: S3Config, key: string): string {
+  const base =
+    endpoint === undefined
+      ? `https://${bucket}.s3.${region}.amazonaws.com`
+      : `${endpoint.replace(/\/+$/, '')}/${bucket}`;
+  return `${base}/${key}`;
+}
+
+/** As many keys as one DeleteObjects takes. */
+async function firstKeys(objects: AsyncIterable<StoredObject>): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { key } of objects) {
+    keys.push(key);
+    if (keys.length === 1000) break;
+  }
+  return keys;
+}

@@ -1,0 +1,99 @@
+/** File names for documents: safe on every file system, never two alike, and always the same for the same listing. */
+import { createHash } from 'node:crypto';
+
+/** Longest name in bytes on the usual file systems. */
+const LONGEST_NAME = 255;
+/** A dot and a format. */
+const LONGEST_EXTENSION = 17;
+
+// Windows: "use any character except < > : " / \ | ? *, NUL and 1 to 31". `%` too: RFC 8493 has it encoded in manifests, which
+// widely used validators do not undo. Then what hides or reorders text: format controls, line and paragraph separators.
+const UNSAFE = /[<>:"/\\|?*%\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\uFFFD\uFFFE\uFFFF]/gu;
+// A device name stays one with any extension; digits in superscript count too.
+const RESERVED = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\.|$)/i;
+// A leading `-` reads as an option, `~` as a home folder, a dot hides the file; Windows drops dots and spaces at the end.
+const EDGES = /^[\s.~-]+|[\s.]+$/gu;
+
+export interface SafeNamer {
+  /** The name for the next document, without its extension. */
+  next(ref: string): string;
+}
+
+/** Names depend on the order of the calls: the first of two documents whose names would clash keeps its own. */
+export function createSafeNamer(): SafeNamer {
+  const taken = createHashSet();
+  return {
+    next(ref) {
+      const cleaned = clean(ref);
+      const digest = createHash('sha256').update(ref).digest('hex');
+      const candidates = [
+        ...(cleaned.isFaithful ? [cleaned.name] : []),
+        ...[8, 16, 32, 64].map((digits) => withSuffix(cleaned.name, `~${digest.slice(0, digits)}`)),
+      ];
+      const free = candidates.find((name) => !taken.has(fold(name)));
+      // Only a listing that names one document twice comes here.
+      if (free === undefined) throw new RangeError(`two documents have the ref ${JSON.stringify(ref)}`);
+      taken.add(fold(free));
+      return free;
+    },
+  };
+}
+
+/** Not faithful: something was replaced or cut off, so the name alone no longer says which ref it is. */
+function clean(ref: string): { name: string; isFaithful: boolean } {
+  // Encoding replaces surrogates that stand alone.
+  const whole = Buffer.from(ref).toString().normalize('NFC');
+  let name = whole.replace(UNSAFE, '_').replace(EDGES, (edge) => '_'.repeat(edge.length));
+  if (RESERVED.test(name)) name = `_${name}`;
+  name = cut(name, LONGEST_NAME - LONGEST_EXTENSION);
+  return { name: name === '' ? '_' : name, isFaithful: name === whole };
+}
+
+function withSuffix(name: string, suffix: string): string {
+  return `${cut(name, LONGEST_NAME - LONGEST_EXTENSION - suffix.length)}${suffix}`;
+}
+
+/** At most so many bytes of UTF-8, and no character in half. */
+function cut(name: string, bytes: number): string {
+  if (Buffer.byteLength(name) <= bytes) return name;
+  let end = bytes;
+  const encoded = Buffer.from(name);
+  // Bytes 10xxxxxx continue a character.
+  while (end > 0 && ((encoded[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  return encoded.subarray(0, end).toString().normalize('NFC').replace(EDGES, '_');
+}
+
+/** What two names have in common where a file system cannot tell them apart: case, and how accents are composed. */
+function fold(name: string): string {
+  return name.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC');
+}
+
+/**
+ * A set of 53-bit hashes, 8 to 32 bytes a name where a Set of strings takes 100: a million names are 16 MB. Two
+ * names with one hash cost a suffix that was not needed, and nothing else.
+ */
+function createHashSet() {
+  let slots = new Float64Array(1024);
+  let count = 0;
+  const hashOf = (name: string): number =>
+    1 + Number(createHash('sha256').update(name).digest().readBigUInt64BE() >> 12n);
+  const place = (table: Float64Array, hash: number): number => {
+    let index = hash % table.length;
+    while (table[index] !== 0 && table[index] !== hash) index = (index + 1) % table.length;
+    return index;
+  };
+  const grow = (): void => {
+    const larger = new Float64Array(slots.length * 2);
+    for (const hash of slots) if (hash !== 0) larger[place(larger, hash)] = hash;
+    slots = larger;
+  };
+  return {
+    has: (name: string): boolean => slots[place(slots, hashOf(name))] !== 0,
+    add(name: string): void {
+      if (count * 2 >= slots.length) grow();
+      const hash = hashOf(name);
+      slots[place(slots, hash)] = hash;
+      count += 1;
+    },
+  };
+}

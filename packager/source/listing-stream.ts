@@ -1,0 +1,113 @@
+/** Reads a listing from the server, over as many connections as it takes. */
+import { DumpGoneError, JobFailedError } from '../job/job-failure.js';
+import { readBareListing } from './bare-listing.js';
+import { readLines } from './lines.js';
+import { ListingBrokenError, parseDocsetLine, parseMemberLine, type Docset, type Member } from './members.js';
+import { SourceInterruptedError, SourceStatusError, type SourceClient } from './source-client.js';
+
+export interface ListingRequest {
+  url: URL;
+  formats: readonly string[];
+  /** True where the request named a dump: a docset that is not there is then one that was deleted. */
+  namesDump: boolean;
+}
+
+/** What comes of a listing: the docset first, then each member. */
+export type ListingEntry =
+  { type: 'docset'; docset: Docset; size: number } | { type: 'member'; member: Member; bytes: number };
+
+const ACCEPT = 'application/x-ndjson, application/json;q=0.5';
+/** A longer line is not a member. */
+const LONGEST_LINE = 1024 * 1024;
+/** Readings in a row that brought no further member. */
+const FRUITLESS_READINGS = 5;
+
+/**
+ * The whole listing. Where the connection breaks it is opened again and goes on after the last member handed out: the
+ * same docset revision gives the same lines each time.
+ * @throws {JobFailedError} the listing has no end, makes no sense or is refused
+ * @throws {DumpGoneError}
+ */
+export async function* streamListing(client: SourceClient, request: ListingRequest): AsyncGenerator<ListingEntry> {
+  let handedOut = 0;
+  let fruitless = 0;
+  for (;;) {
+    const before = handedOut;
+    let index = 0;
+    try {
+      for await (const entry of readOnce(client, request)) {
+        index += 1;
+        if (index <= handedOut) continue;
+        handedOut += 1;
+        yield entry;
+      }
+      return;
+    } catch (error) {
+      fruitless = handedOut > before ? 1 : fruitless + 1;
+      if (!isBroken(error) || fruitless >= FRUITLESS_READINGS) throw failureOf(error, request);
+      await client.pause(fruitless);
+    }
+  }
+}
+
+/** Rejects with `DumpGoneError` where nobody wants the dump any more; any other trouble is left to those who need the answer. */
+export async function assertStillWanted(client: SourceClient, request: ListingRequest): Promise<void> {
+  try {
+    const answer = await client.get(request.url, ACCEPT);
+    await answer.pieces.return(undefined);
+  } catch (error) {
+    const failure = failureOf(error, request);
+    if (failure instanceof DumpGoneError) throw failure;
+  }
+}
+
+async function* readOnce(client: SourceClient, { url, formats }: ListingRequest): AsyncGenerator<ListingEntry> {
+  const answer = await client.untilAnswered(() => client.get(url, ACCEPT));
+  if (!/ndjson|jsonl/.test(answer.contentType)) {
+    const { docset, members } = await readBareListing(answer, url, formats);
+    yield { type: 'docset', docset, size: members.length };
+    for (const member of members) yield { type: 'member', member, bytes: member.ref.length + 200 };
+    return;
+  }
+  let size: number | undefined;
+  let count = 0;
+  for await (const line of readLines(answer.pieces, LONGEST_LINE)) {
+    if (size === undefined) {
+      const head = parseDocsetLine(line);
+      size = head.size;
+      yield { type: 'docset', ...head };
+      continue;
+    }
+    const entry = parseMemberLine(line);
+    if (entry.type === 'end') {
+      if (entry.size === size && count === size) return;
+      throw new ListingBrokenError(`it ends after ${count} of ${size} members`);
+    }
+    count += 1;
+    yield { ...entry, bytes: line.length };
+  }
+  // A stream without its last line is incomplete, whatever the status said.
+  throw new ListingBrokenError(size === undefined ? 'it is empty' : `it breaks off after ${count} of ${size} members`);
+}
+
+function isBroken(error: unknown): boolean {
+  if (error instanceof SourceStatusError) return error.status >= 500;
+  return error instanceof ListingBrokenError || error instanceof SourceInterruptedError;
+}
+
+function failureOf(error: unknown, { namesDump }: ListingRequest): unknown {
+  if (error instanceof SourceStatusError) {
+    if (error.status === 404 && namesDump) return new DumpGoneError({ cause: error });
+    const code = error.status >= 500 ? 'source-unavailable' : 'source-refused';
+    return new JobFailedError(code, `The server ${error.message} when asked for the members of the docset.`, {
+      cause: error,
+    });
+  }
+  if (!isBroken(error)) return error;
+  const reason = (error as Error).message.split('\n')[0];
+  return new JobFailedError(
+    'listing-incomplete',
+    `The list of the docset's members could not be read: ${String(reason)}.`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,200 @@
+/** Asks the api-server, or a server of another make, for members and bytes (docs/packager-http.md). */
+import { setTimeout as sleep } from 'node:timers/promises';
+import pRetry from 'p-retry';
+import { DumpGoneError, JobFailedError } from '../job/job-failure.js';
+
+export interface SourceClientOptions {
+  /** Only URLs of this origin are asked: the packager's key goes nowhere else. */
+  apiUrl: URL;
+  packagerKey: string;
+  /** Dump id, where the request named one. */
+  dump?: string | undefined;
+  traceparent?: string | undefined;
+  /** Ends every request and every retry. */
+  signal: AbortSignal;
+  /** First pause between two tries in milliseconds; doubles up to 16 times that. */
+  retryPause?: number | undefined;
+  /** Told about every piece of a body that came. */
+  onBytes?: ((bytes: number) => void) | undefined;
+}
+
+/** An answer with status 200, its body unread. */
+export interface SourceAnswer {
+  /** To be read to its end or returned, or the connection stays open. Throws `SourceInterruptedError`. */
+  pieces: AsyncGenerator<Buffer>;
+  contentType: string;
+  contentLength: number | undefined;
+}
+
+export interface SourceClient {
+  /**
+   * One try.
+   * @throws {SourceBusyError} worth another try, as often as time allows
+   * @throws {SourceStatusError} any other status that is not 200
+   * @throws {DumpGoneError} 410 `dump-gone`
+   * @throws {JobFailedError} the key is refused, or the URL is not one that may be asked
+   */
+  get(url: URL, accept: string): Promise<SourceAnswer>;
+  /** Runs `work` again for as long as it throws `SourceBusyError`: the job's signal ends it, when it stalls. */
+  untilAnswered<T>(work: () => Promise<T>): Promise<T>;
+  /** Waits before try number `tries + 1`. */
+  pause(tries: number): Promise<void>;
+}
+
+/** 429, 502, 503, 504, or no answer at all. */
+export class SourceBusyError extends Error {
+  override readonly name = 'SourceBusyError';
+  constructor(
+    message: string,
+    readonly retryAfterMs: number,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** A status that this try cannot go on with. */
+export class SourceStatusError extends Error {
+  override readonly name = 'SourceStatusError';
+  constructor(
+    readonly status: number,
+    readonly detail: string,
+  ) {
+    super(`answered ${status}${detail === '' ? '' : `: ${detail}`}`);
+  }
+}
+
+/** The connection broke in the middle of a body. */
+export class SourceInterruptedError extends Error {
+  override readonly name = 'SourceInterruptedError';
+}
+
+const BUSY = new Set([408, 425, 429, 502, 503, 504]);
+/** Times the first pause. */
+const LONGEST_PAUSE = 16;
+const LONGEST_RETRY_AFTER = 60_000;
+const PROBLEM_BYTES = 16 * 1024;
+
+export function createSourceClient(options: SourceClientOptions): SourceClient {
+  const { apiUrl, signal, retryPause = 500 } = options;
+  const headers = {
+    'X-API-Key': options.packagerKey,
+    'User-Agent': 'adit-packager',
+    ...(options.dump === undefined ? {} : { 'Adit-Dump': options.dump }),
+    ...(options.traceparent === undefined ? {} : { traceparent: options.traceparent }),
+  };
+
+  return {
+    async get(url, accept) {
+      if (url.origin !== apiUrl.origin) {
+        throw new JobFailedError('source-refused', `The packager may ask ${apiUrl.origin} only, not ${url.origin}.`);
+      }
+      // A redirect is not followed: its target would be sent the packager's key.
+      const response = await fetch(url, { headers: { ...headers, Accept: accept }, signal, redirect: 'manual' }).catch(
+        (cause: unknown) => {
+          if (signal.aborted) throw signal.reason;
+          throw new SourceBusyError(`no answer from ${url.origin}`, 0, { cause });
+        },
+      );
+      if (response.status === 200 && response.body !== null)
+        return answerOf(response, readPieces(response.body, options));
+      throw await refusal(response);
+    },
+
+    untilAnswered: (work) =>
+      pRetry(work, {
+        retries: Infinity,
+        minTimeout: retryPause,
+        maxTimeout: retryPause * LONGEST_PAUSE,
+        randomize: true,
+        signal,
+        shouldRetry: ({ error }) => error instanceof SourceBusyError,
+        onFailedAttempt: ({ error }) => wait(error instanceof SourceBusyError ? error.retryAfterMs : 0),
+      }),
+
+    pause: (tries) => wait(Math.min(retryPause * 2 ** (tries - 1), retryPause * LONGEST_PAUSE)),
+  };
+
+  async function wait(millis: number): Promise<void> {
+    if (millis === 0) return;
+    await sleep(millis, undefined, { signal }).catch(() => signal.throwIfAborted());
+  }
+}
+
+function answerOf(response: Response, pieces: AsyncGenerator<Buffer>): SourceAnswer {
+  const length = response.headers.get('content-length');
+  const isPlain = response.headers.get('content-encoding') === null;
+  return {
+    pieces,
+    contentType: response.headers.get('content-type') ?? '',
+    contentLength: length !== null && isPlain ? Number(length) : undefined,
+  };
+}
+
+async function* readPieces(
+  body: ReadableStream<Uint8Array>,
+  { signal, onBytes }: SourceClientOptions,
+): AsyncGenerator<Buffer> {
+  try {
+    for await (const piece of body as unknown as AsyncIterable<Uint8Array>) {
+      onBytes?.(piece.length);
+      yield Buffer.from(piece.buffer, piece.byteOffset, piece.length);
+    }
+  } catch (cause) {
+    if (signal.aborted) throw signal.reason;
+    throw new SourceInterruptedError('the connection broke', { cause });
+  }
+}
+
+async function refusal(response: Response): Promise<Error> {
+  const { status } = response;
+  if (BUSY.has(status)) {
+    await response.body?.cancel();
+    return new SourceBusyError(`answered ${status}`, retryAfter(response.headers.get('retry-after')));
+  }
+  const problem = await readProblem(response);
+  if (status === 410 && /(^|[/:#])dump-gone$/.test(problem.type)) return new DumpGoneError();
+  if (status === 401 || status === 403) {
+    return new JobFailedError('source-refused', `The server refused the packager's key (${status}).`);
+  }
+  if (status >= 300 && status < 400) {
+    return new JobFailedError(
+      'source-refused',
+      `The server answered with a redirect (${status}), which packagers do not follow.`,
+    );
+  }
+  return new SourceStatusError(status, problem.title);
+}
+
+/** Milliseconds; "a date or a number of seconds" (RFC 9110, section 10.2.3). */
+function retryAfter(header: string | null): number {
+  if (header === null) return 0;
+  const wait = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  return Number.isFinite(wait) ? Math.min(Math.max(wait, 0), LONGEST_RETRY_AFTER) : 0;
+}
+
+/** Type and title of an RFC 9457 problem; empty where the body is none. */
+async function readProblem(response: Response): Promise<{ type: string; title: string }> {
+  const nothing = { type: '', title: '' };
+  if (!(response.headers.get('content-type') ?? '').includes('json') || response.body === null) {
+    await response.body?.cancel();
+    return nothing;
+  }
+  try {
+    const pieces: Uint8Array[] = [];
+    let size = 0;
+    for await (const piece of response.body as unknown as AsyncIterable<Uint8Array>) {
+      pieces.push(piece);
+      size += piece.length;
+      if (size > PROBLEM_BYTES) return nothing;
+    }
+    const problem = JSON.parse(Buffer.concat(pieces).toString()) as { type?: unknown; title?: unknown };
+    return {
+      type: typeof problem.type === 'string' ? problem.type : '',
+      title: typeof problem.title === 'string' ? problem.title : '',
+    };
+  } catch {
+    // The status alone decides then.
+    return nothing;
+  }
+}
