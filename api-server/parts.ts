@@ -1,13 +1,18 @@
 /** What the features are built from. */
 import type { Knex } from 'knex';
 import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
 import type { ApiServerConfig } from './config.js';
 
 export interface Parts {
   config: ApiServerConfig;
   /** The database. Inside a transaction use only the transaction: the embedded engine has one connection. */
   knex: Knex;
+  /** True on the embedded engine, which has no autovacuum. */
+  embedded: boolean;
   log: Logger;
+  /** Where features register what they count. */
+  metrics: Registry;
   dumps: DumpHooks;
 }
 
@@ -15,12 +20,12 @@ export interface Parts {
 export interface DumpHooks {
   /** False where the dump was dismissed, failed for good, or never was: the packager is told to stop. */
   isDumpWanted(dump: string): Promise<boolean>;
-  /** Called after a docset was deleted. Its row stays, marked as deleted, so that dumps may refer to it. */
-  docsetDeleted(docset: string): Promise<void>;
+  /** Called before a docset is deleted. Its row stays, marked as deleted, so that dumps may go on referring to it. */
+  endDumpsOf(docset: string): Promise<void>;
 }
 
 /** For an api-server without dumps. */
 export const NO_DUMPS: DumpHooks = {
   isDumpWanted: () => Promise.resolve(true),
-  docsetDeleted: () => Promise.resolve(),
+  endDumpsOf: () => Promise.resolve(),
 };

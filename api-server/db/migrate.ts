@@ -1,5 +1,6 @@
 /** Brings the tables up to date, the same way on PostgreSQL and on the embedded engine. */
 import type { Knex } from 'knex';
+import { dumps } from '../dumps/migration.js';
 import { initial } from './migrations/0001-initial.js';
 
 export interface NamedMigration {
@@ -8,7 +9,10 @@ export interface NamedMigration {
 }
 
 /** In the order in which they run. A released one is never changed. Features append theirs. */
-const MIGRATIONS: readonly NamedMigration[] = [{ name: '0001-initial', migration: initial }];
+const MIGRATIONS: readonly NamedMigration[] = [
+  { name: '0001-initial', migration: initial },
+  { name: '0002-dumps', migration: dumps },
+];
 
 /** Any number will do, as long as every api-server uses the same. */
 const MIGRATION_LOCK = 2_017_061;

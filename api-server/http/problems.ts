@@ -125,6 +125,82 @@ export const PROBLEMS = {
     title: 'The range lies outside the document',
     description: 'The header Content-Range says how long the document is.',
   },
+  'dump-not-requested': {
+    status: 404,
+    title: 'No dump was asked for',
+    description: 'A GET starts nothing. POST to the same URL to ask for the dump, then poll it with GET.',
+  },
+  'result-not-ready': {
+    status: 404,
+    title: 'There is no archive yet',
+    description: 'The dump is still being made. Poll its URL until `done` is true.',
+  },
+  'dump-not-successful': {
+    status: 409,
+    title: 'The dump has no archive',
+    description: 'The dump failed or was dismissed. Its status says why; POST to the dump URL asks for a new one.',
+  },
+  'archive-expired': {
+    status: 410,
+    title: 'The archive is gone',
+    description: 'Archives are kept for a limited time. POST to the dump URL asks for a new one.',
+  },
+  'link-expired': {
+    status: 410,
+    title: 'The link is no longer good',
+    description: 'Links to archives are short-lived. GET the archive URL of the dump for a fresh one, then resume.',
+  },
+  'packager-lost': {
+    status: 500,
+    title: 'No packager finished the dump',
+    description: 'The dump was asked for three times, and each time nothing more was heard of it. Ask for it again.',
+  },
+  'packager-stalled': {
+    status: 500,
+    title: 'The packager got no bytes for too long',
+    description: 'The packager gave up since nothing came from the source of the documents. Ask for the dump again.',
+  },
+  'packaging-failed': {
+    status: 500,
+    title: 'Packaging failed',
+    description: 'The packager stopped with an error; `detail` has its words. Ask for the dump again.',
+  },
+  'source-unavailable': {
+    status: 503,
+    title: 'The packager could not reach the documents',
+    description: 'The server that holds the documents did not answer the packager. Ask for the dump again.',
+  },
+  'source-refused': {
+    status: 500,
+    title: 'The packager was not let in',
+    description:
+      'The server that holds the documents refused the packager’s key: a fault in the set-up of this service.',
+  },
+  'listing-incomplete': {
+    status: 500,
+    title: 'The list of members broke off',
+    description: 'The packager got only a part of the list of members, and an archive of a part is never made.',
+  },
+  'archive-not-verified': {
+    status: 500,
+    title: 'What was stored is not what was packed',
+    description: 'The packager read the archive back, and its size or digest was wrong. Ask for the dump again.',
+  },
+  'archive-missing': {
+    status: 500,
+    title: 'The archive is not in the store',
+    description: 'The packager reported an archive that is not there. Ask for the dump again.',
+  },
+  'storage-unavailable': {
+    status: 503,
+    title: 'The archive store cannot be reached',
+    description: 'Try again after the time in Retry-After.',
+  },
+  'broker-unavailable': {
+    status: 503,
+    title: 'The message broker cannot be reached',
+    description: 'Nothing was started. Try again after the time in Retry-After.',
+  },
   'docset-empty': {
     status: 422,
     title: 'The docset would be empty',

@@ -35,10 +35,12 @@ export function param(request: Request, name: string): string {
   return value;
 }
 
-/** A query parameter that the API description declares as one string. */
+/** A query parameter that the API description declares as one text or number. */
 export function queryParam(request: Request, name: string): string | undefined {
+  // The validator has turned it into the type that the description names, which is not the one that express knows.
   const value: unknown = request.query[name];
-  return value === undefined ? undefined : String(value as string | number);
+  if (value === undefined || typeof value === 'string') return value;
+  return JSON.stringify(value);
 }
 
 /** Where the client found us, without a slash at the end: `http://server:3000`. */

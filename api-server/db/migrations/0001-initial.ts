@@ -6,8 +6,7 @@ export const initial: Knex.Migration = {
     for (const statement of STATEMENTS) await knex.raw(statement);
   },
   async down(knex) {
-    await knex.raw('drop table docset_members, docsets, files, documents, collections, miners');
-    await knex.raw('drop sequence docset_ids');
+    await knex.raw('drop table docset_members, docsets, files, documents, collection_formats, collections, miners');
   },
 };
 
@@ -33,6 +32,13 @@ const STATEMENTS = [
     schema jsonb not null,
     revision bigint not null default 1,
     created timestamptz not null default now()
+  )`,
+
+  // Which formats there are, so that nobody has to look through a million files for a format that does not exist.
+  `create table collection_formats (
+    collection_id text not null references collections on delete cascade,
+    format text not null,
+    primary key (collection_id, format)
   )`,
 
   // A changed document is a new row: docsets made before the change keep the old one. "C" sorts by UTF-8 bytes.
@@ -65,10 +71,10 @@ const STATEMENTS = [
     primary key (document_id, format)
   )`,
 
-  // Ids are short numbers, as those of the first Adit were; they are text, since nothing but the sequence relies on that.
-  'create sequence docset_ids',
+  // Ids are short numbers, as those of the first Adit were; to everybody else they are text.
   `create table docsets (
-    id text primary key default nextval('docset_ids')::text,
+    number bigint generated always as identity unique,
+    id text primary key generated always as (number::text) stored,
     owner text not null,
     name text,
     description text,
@@ -81,7 +87,7 @@ const STATEMENTS = [
     updated timestamptz not null default now(),
     deleted timestamptz
   )`,
-  'create index docsets_owner on docsets (owner, created)',
+  'create index docsets_owner on docsets (owner, number) where deleted is null',
 
   `create table docset_members (
     docset_id text not null references docsets on delete cascade,

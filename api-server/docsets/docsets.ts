@@ -1,0 +1,88 @@
+/** Docsets: fixed lists of documents, each with an owner. */
+import type { Knex } from 'knex';
+import { ProblemError } from '../http/problems.js';
+import type { Page } from '../http/paging.js';
+import type { Caller } from '../miners/caller.js';
+
+export interface Docset {
+  id: string;
+  /** Id of the miner who made it. */
+  owner: string;
+  owner_name: string | null;
+  name: string | null;
+  description: string | null;
+  collection_id: string;
+  query: unknown;
+  /** The query as text, or what else the docset was made from. */
+  generator: string;
+  revision: number;
+  /** How many documents it has. */
+  members: number;
+  created: Date;
+  updated: Date;
+  deleted: Date | null;
+}
+
+type Row = Omit<Docset, 'members'> & { members: string };
+
+const selectDocsets = (knex: Knex) =>
+  knex('docsets as s')
+    .leftJoin('miners as m', knex.raw('m.id::text = s.owner'))
+    .select<Row[]>('s.*', 'm.name as owner_name');
+
+const fromRow = (row: Row): Docset => ({ ...row, members: Number(row.members) });
+
+/**
+ * A docset by its id, whoever owns it.
+ * @throws {ProblemError} `docset-not-found`, for a deleted one too
+ */
+export async function findDocset(knex: Knex, id: string): Promise<Docset> {
+  const docset = await findEvenDeleted(knex, id);
+  if (docset?.deleted !== null) throw new ProblemError('docset-not-found', `There is no docset ${id}.`);
+  return docset;
+}
+
+/** A docset by its id; one that was deleted has no members any more. */
+export async function findEvenDeleted(knex: Knex, id: string): Promise<Docset | undefined> {
+  const [row] = await selectDocsets(knex).where('s.id', id);
+  return row === undefined ? undefined : fromRow(row);
+}
+
+/** @throws {ProblemError} `docset-not-found`, `not-your-docset` */
+export async function ownDocset(knex: Knex, id: string, caller: Caller): Promise<Docset> {
+  const docset = await findDocset(knex, id);
+  if (docset.owner !== caller.id) throw new ProblemError('not-your-docset');
+  return docset;
+}
+
+/** A miner's docsets, oldest first. */
+export async function listDocsets(knex: Knex, owner: string, { limit, after }: Page): Promise<Docset[]> {
+  const query = selectDocsets(knex).where({ 's.owner': owner, 's.deleted': null }).orderBy('s.number').limit(limit);
+  if (after !== undefined) void query.whereRaw('s.number > ?::bigint', [after]);
+  return (await query).map(fromRow);
+}
+
+/** What has changed is a new revision: the listing that packagers read tells name and description too. */
+export async function renameDocset(
+  knex: Knex,
+  id: string,
+  change: { name?: string | null; description?: string | null },
+): Promise<void> {
+  const columns = (['name', 'description'] as const).filter((column) => change[column] !== undefined);
+  if (columns.length === 0) return;
+  await knex('docsets')
+    .where({ id })
+    .whereRaw(
+      columns.map((column) => `${column} is distinct from ?`).join(' or '),
+      columns.map((column) => change[column] ?? null),
+    )
+    .update({ ...change, revision: knex.raw('revision + 1'), updated: knex.fn.now() });
+}
+
+/** The row stays, so that dumps may go on referring to it; the members go. */
+export async function deleteDocset(knex: Knex, id: string): Promise<void> {
+  await knex.transaction(async (trx) => {
+    await trx('docsets').where({ id }).update({ deleted: trx.fn.now() });
+    await trx('docset_members').where({ docset_id: id }).delete();
+  });
+}

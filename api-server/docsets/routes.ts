@@ -1,0 +1,144 @@
+/** Docsets over HTTP. */
+import type { Request } from 'express';
+import { findCollection } from '../collections/collections.js';
+import { refuseUnwantedDump } from '../http/dump-header.js';
+import { nextLink, readPage } from '../http/paging.js';
+import { ProblemError } from '../http/problems.js';
+import { originOf, param, type Answer, type Route } from '../http/route.js';
+import { ANY_ROLE, MINERS, type Caller } from '../miners/caller.js';
+import type { Parts } from '../parts.js';
+import {
+  deleteDocset,
+  findDocset,
+  findEvenDeleted,
+  listDocsets,
+  ownDocset,
+  renameDocset,
+  type Docset,
+} from './docsets.js';
+import { wantedFormats } from './formats.js';
+import { listingDocument, listingLines } from './listing.js';
+import { makeDocset, type NewDocset } from './make-docset.js';
+import { pageOfMembers, pagesOfMembers, type Member } from './members.js';
+
+const NDJSON = 'application/x-ndjson';
+const DOCSETS_ON_A_PAGE = 100;
+const MEMBERS_ON_A_PAGE = 1_000;
+
+interface Rename {
+  name?: string | null;
+  description?: string | null;
+}
+
+export function docsetRoutes(parts: Parts): Route[] {
+  const { knex } = parts;
+  return [
+    { method: 'get', path: '/docsets', roles: MINERS, handler: list },
+    { method: 'post', path: '/docsets', roles: MINERS, handler: make },
+    { method: 'get', path: '/docsets/:docset', roles: ANY_ROLE, handler: get },
+    { method: 'patch', path: '/docsets/:docset', roles: MINERS, handler: rename },
+    { method: 'put', path: '/docsets/:docset', roles: MINERS, handler: rename },
+    { method: 'delete', path: '/docsets/:docset', roles: MINERS, handler: remove },
+    { method: 'get', path: '/docsets/:docset/members', roles: MINERS, handler: members },
+  ];
+
+  async function list(request: Request, caller: Caller): Promise<Answer> {
+    const { limit, after } = readPage(request, DOCSETS_ON_A_PAGE);
+    if (after !== undefined && !/^[1-9]\d{0,17}$/.test(after)) throw new ProblemError('cursor-invalid');
+    // One more than asked for tells whether there is a next page.
+    const found = await listDocsets(knex, caller.id, { limit: limit + 1, after });
+    const docsets = found.slice(0, limit);
+    const headers = nextLink(request, found.length > limit ? docsets.at(-1)?.id : undefined);
+    return { headers, json: { docsets: docsets.map(describe) } };
+  }
+
+  async function make(request: Request, caller: Caller): Promise<Answer> {
+    const id = await makeDocset(knex, caller, request.body as NewDocset);
+    const headers = { Location: `/api/docsets/${id}` };
+    return { status: 201, headers, json: { create: 'success', ...describe(await findDocset(knex, id)) } };
+  }
+
+  async function get(request: Request, caller: Caller): Promise<Answer> {
+    const docset = await readable(request, caller);
+    const formats = await wantedFormats(knex, docset.collection_id, request);
+    const headers = { Vary: 'Accept' };
+    if (request.accepts(['application/json', NDJSON]) === NDJSON) {
+      const collection = await findCollection(knex, docset.collection_id);
+      const stream = listingLines(knex, docset, collection, { formats, origin: originOf(request) });
+      return { headers: { ...headers, 'Content-Type': NDJSON }, stream };
+    }
+    if (caller.role !== 'packager') return { headers, json: describe(docset) };
+    const stream = listingDocument(knex, docset, describe(docset));
+    return { headers: { ...headers, 'Content-Type': 'application/json' }, stream };
+  }
+
+  async function rename(request: Request, caller: Caller): Promise<Answer> {
+    const { id } = await ownDocset(knex, param(request, 'docset'), caller);
+    const body = request.body as Rename & { docset?: Rename };
+    const { name, description } = body.docset ?? body;
+    await renameDocset(knex, id, {
+      ...(name === undefined ? {} : { name }),
+      ...(description === undefined ? {} : { description }),
+    });
+    return { json: { update: 'success', ...describe(await findDocset(knex, id)) } };
+  }
+
+  async function remove(request: Request, caller: Caller): Promise<Answer> {
+    const { id } = await ownDocset(knex, param(request, 'docset'), caller);
+    await parts.dumps.endDumpsOf(id);
+    await deleteDocset(knex, id);
+    return { json: { delete: 'ok' } };
+  }
+
+  async function members(request: Request, caller: Caller): Promise<Answer> {
+    const docset = await ownDocset(knex, param(request, 'docset'), caller);
+    const { limit, after } = readPage(request, MEMBERS_ON_A_PAGE);
+    const headers = { Vary: 'Accept' };
+    if (request.accepts(['application/json', NDJSON]) === NDJSON) {
+      return { headers: { ...headers, 'Content-Type': NDJSON }, stream: memberLines(docset, after) };
+    }
+    const found = await pageOfMembers(knex, docset.id, { limit: limit + 1, after });
+    const page = found.slice(0, limit);
+    const next = nextLink(request, found.length > limit ? page.at(-1)?.ref : undefined);
+    return { headers: { ...headers, ...next }, json: { docset: describe(docset), members: page.map(entry) } };
+  }
+
+  async function* memberLines(docset: Docset, after: string | undefined): AsyncGenerator<string> {
+    for await (const page of pagesOfMembers(knex, docset.id, after)) {
+      yield page.map((member) => `${JSON.stringify(entry(member))}\n`).join('');
+    }
+  }
+
+  /** A packager reads any docset, a miner only their own. */
+  async function readable(request: Request, caller: Caller): Promise<Docset> {
+    const id = param(request, 'docset');
+    if (caller.role !== 'packager') return ownDocset(knex, id, caller);
+    await refuseUnwantedDump(parts, request, caller);
+    const docset = await findEvenDeleted(knex, id);
+    if (docset !== undefined && docset.deleted !== null) {
+      throw new ProblemError('dump-gone', `Docset ${id} was deleted.`);
+    }
+    return docset ?? findDocset(knex, id);
+  }
+}
+
+/** `url`, `name`, `generator` and `owner` are where the clients of the first Adit look for them. */
+function describe(docset: Docset): object {
+  const { id, name, generator, description, query, revision, members, created, updated } = docset;
+  return {
+    url: `/docsets/${id}`,
+    id,
+    name,
+    generator,
+    owner: docset.owner_name ?? docset.owner,
+    description,
+    collection: docset.collection_id,
+    query,
+    documents: members,
+    revision,
+    created: created.toISOString(),
+    updated: updated.toISOString(),
+  };
+}
+
+const entry = ({ id, ref, title }: Member): object => ({ url: `/documents/${id}`, id, ref, title });

@@ -1,0 +1,71 @@
+/** Documents over HTTP. */
+import type { Request } from 'express';
+import { refuseUnwantedDump } from '../http/dump-header.js';
+import { ProblemError } from '../http/problems.js';
+import { param, type Answer, type Route } from '../http/route.js';
+import { ANY_ROLE, type Caller } from '../miners/caller.js';
+import type { Parts } from '../parts.js';
+import { filesOf, findDocument, type StoredFile } from './documents.js';
+import { sendFile } from './send-file.js';
+
+export function documentRoutes(parts: Parts): Route[] {
+  const { knex } = parts;
+  return [
+    { method: 'get', path: '/documents/:document', roles: ANY_ROLE, handler: get },
+    { method: 'get', path: '/documents/:document/text', roles: ANY_ROLE, handler: text },
+    { method: 'get', path: '/documents/:document/files/:format', roles: ANY_ROLE, handler: file },
+  ];
+
+  async function get(request: Request): Promise<Answer> {
+    const { id, collection_id, metadata, ...document } = await findDocument(knex, param(request, 'document'));
+    const url = `/documents/${id}`;
+    const files = await filesOf(knex, id);
+    return {
+      json: {
+        url,
+        text_url: `${url}/text`,
+        collection_url: `/collections/${collection_id}`,
+        id,
+        abstract: metadata['abstract'] ?? null,
+        ...document,
+        metadata,
+        formats: files.map(({ format, media_type, size, sha256 }) => ({
+          format,
+          media_type,
+          size,
+          sha256,
+          url: `${url}/files/${format}`,
+        })),
+      },
+    };
+  }
+
+  /** The text, or the document in another form that the client accepts: the first of them where it accepts several. */
+  async function text(request: Request): Promise<Answer> {
+    const { id } = await findDocument(knex, param(request, 'document'));
+    const files = (await filesOf(knex, id)).filter(({ format }) => format !== 'meta').sort(textFirst);
+    if (files.length === 0) throw new ProblemError('file-not-found', `Document ${id} has metadata only.`);
+    const available = files.map(({ media_type }) => bareType(media_type));
+    const accepted = request.accepts(available);
+    const file = files.find(({ media_type }) => bareType(media_type) === accepted);
+    if (file === undefined) throw new ProblemError('not-acceptable', undefined, { available });
+    const answer = sendFile(knex, request, file);
+    return { ...answer, headers: { ...answer.headers, Vary: 'Accept' } };
+  }
+
+  async function file(request: Request, caller: Caller): Promise<Answer> {
+    await refuseUnwantedDump(parts, request, caller);
+    const { id } = await findDocument(knex, param(request, 'document'));
+    const format = param(request, 'format');
+    const found = (await filesOf(knex, id)).find((each) => each.format === format);
+    if (found === undefined) throw new ProblemError('file-not-found', `Document ${id} has no ${format}.`);
+    return sendFile(knex, request, found);
+  }
+}
+
+const bareType = (mediaType: string): string => mediaType.split(';')[0]?.trim() ?? mediaType;
+
+function textFirst(one: StoredFile, other: StoredFile): number {
+  const rank = ({ format }: StoredFile) => (format === 'txt' ? 0 : format === 'pdf' ? 1 : 2);
+  return rank(one) - rank(other);
+}

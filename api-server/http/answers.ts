@@ -1,0 +1,49 @@
+/** Sends what a handler returned. */
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Request, Response } from 'express';
+import type { Answer } from './route.js';
+import { isHead } from './contract.js';
+
+type Stream = NonNullable<Answer['stream']>;
+
+/** Resolves when the answer is sent. A client that went away is no error. */
+export async function sendAnswer(request: Request, response: Response, answer: Answer): Promise<void> {
+  const { stream } = answer;
+  // The first part decides whether there is an answer at all: after the status is sent, an error can only cut it off.
+  const parts = stream === undefined || isHead(response) ? undefined : await started(stream);
+  response.status(answer.status ?? 200).set({ 'Cache-Control': 'no-store', ...answer.headers });
+  if (answer.json !== undefined) {
+    response.json(answer.json);
+  } else if (answer.bytes !== undefined) {
+    response.set('Content-Length', String(Buffer.byteLength(answer.bytes)));
+    response.end(answer.bytes);
+  } else if (parts === undefined) {
+    response.end();
+  } else {
+    await sendParts(request, response, parts);
+  }
+}
+
+async function started(stream: Stream): Promise<Stream> {
+  const iterator = stream[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  return (async function* () {
+    if (first.done === true) return;
+    yield first.value;
+    yield* { [Symbol.asyncIterator]: () => iterator };
+  })();
+}
+
+async function sendParts(request: Request, response: Response, parts: Stream): Promise<void> {
+  try {
+    await pipeline(Readable.from(parts), response);
+  } catch (error) {
+    if (request.socket.destroyed && isPrematureClose(error)) return;
+    throw error;
+  }
+}
+
+function isPrematureClose(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
+}

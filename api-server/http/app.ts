@@ -1,0 +1,70 @@
+/** The HTTP interface: what every request passes through, and the route table. */
+import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import { collectionRoutes } from '../collections/routes.js';
+import { docsetRoutes } from '../docsets/routes.js';
+import { documentRoutes } from '../documents/routes.js';
+import { authentication } from '../miners/authenticate.js';
+import type { Caller } from '../miners/caller.js';
+import type { Parts } from '../parts.js';
+import { sendAnswer } from './answers.js';
+import { checkedByContract } from './contract.js';
+import { descriptionPages } from './description-pages.js';
+import { describeError, renderProblem } from './errors.js';
+import { logAndTime } from './observation.js';
+import { operatorPages } from './operator-pages.js';
+import { ProblemError } from './problems.js';
+import { jsonBody, refuseUnstorableText } from './request-body.js';
+import type { Route } from './route.js';
+import { openToAllOrigins, securityHeaders } from './security-headers.js';
+
+/** The route table: each feature's routes are listed at the top of its `routes.ts`. */
+const tableOf = (parts: Parts): Route[] => [
+  ...collectionRoutes(parts),
+  ...documentRoutes(parts),
+  ...docsetRoutes(parts),
+];
+
+export function createApp(parts: Parts): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  // Only documents have an ETag: a poll must never be answered 304.
+  app.disable('etag');
+  // A proxy in front of us is on this host or network; what it says of the client only goes into links and the log.
+  app.set('trust proxy', ['loopback', 'linklocal', 'uniquelocal']);
+  app.use(logAndTime(parts), securityHeaders(), openToAllOrigins);
+  app.use(operatorPages(parts), descriptionPages());
+  app.use('/api', identify(parts), jsonBody(), refuseUnstorableText);
+  app.use(checkedByContract(parts.config));
+  app.use('/api', router(tableOf(parts)));
+  app.use((request: Request) => {
+    throw new ProblemError('path-unknown', `There is nothing at ${request.path}.`);
+  });
+  app.use(renderProblem(parts.log, describeError));
+  return app;
+}
+
+/** Who is asking comes before what is wrong with the request: a stranger learns nothing about it. */
+function identify(parts: Parts) {
+  const authenticate = authentication(parts);
+  return async (request: Request, response: Response, next: NextFunction) => {
+    response.locals['caller'] = await authenticate(request);
+    next();
+  };
+}
+
+function router(table: Route[]) {
+  const routes = express.Router({ caseSensitive: true });
+  for (const { method, path, roles, handler } of table) {
+    routes[method](path, async (request, response) => {
+      const caller = response.locals['caller'] as Caller;
+      if (!roles.includes(caller.role)) {
+        throw new ProblemError(
+          'role-not-allowed',
+          `This is for ${roles.join(', ')}; your key is for a ${caller.role}.`,
+        );
+      }
+      await sendAnswer(request, response, await handler(request, caller));
+    });
+  }
+  return routes;
+}

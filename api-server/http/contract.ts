@@ -1,0 +1,49 @@
+/** openapi.yaml: every request is checked against it, and, where asked for, every JSON answer too. */
+import { readFileSync } from 'node:fs';
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import { middleware as openApiValidator } from 'express-openapi-validator';
+import { parse } from 'yaml';
+import type { ApiServerConfig } from '../config.js';
+
+type ApiSpec = Exclude<Parameters<typeof openApiValidator>[0]['apiSpec'], string>;
+
+/** The text of openapi.yaml: two folders up in the sources, and in the build as well. */
+export const readContract = (): string => readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8');
+
+export const parseContract = (text: string): object => parse(text) as object;
+
+export function checkedByContract({ validateResponses }: Pick<ApiServerConfig, 'validateResponses'>): RequestHandler[] {
+  return [
+    prepareForValidator,
+    ...openApiValidator({
+      apiSpec: parseContract(readContract()) as ApiSpec,
+      validateRequests: { coerceTypes: false, removeAdditional: false },
+      validateResponses,
+      // Keys are checked before, so that a stranger hears of the key and not of the request.
+      validateSecurity: false,
+      validateApiSpec: false,
+      fileUploader: false,
+    }),
+  ];
+}
+
+export const isHead = (response: Response): boolean => response.locals['head'] === true;
+
+/**
+ * The validator knows only the methods in the description, and keeps a compiled schema for every spelling of
+ * Content-Type that it sees, for ever: so HEAD is shown as the GET that it mirrors (Node leaves the body out by itself),
+ * and the media type bare, and only where there is a body.
+ */
+function prepareForValidator(request: Request, response: Response, next: NextFunction): void {
+  if (request.method === 'HEAD') {
+    response.locals['head'] = true;
+    request.method = 'GET';
+  }
+  const mediaType = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase();
+  if (mediaType === undefined || request.method === 'GET' || request.method === 'DELETE') {
+    delete request.headers['content-type'];
+  } else {
+    request.headers['content-type'] = mediaType;
+  }
+  next();
+}

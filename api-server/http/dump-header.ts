@@ -1,0 +1,12 @@
+/** `Adit-Dump`: with it a packager says which dump it is working on (docs/packager-http.md). */
+import type { Request } from 'express';
+import type { Caller } from '../miners/caller.js';
+import type { Parts } from '../parts.js';
+import { ProblemError } from './problems.js';
+
+/** @throws {ProblemError} `dump-gone` where a packager works on a dump that nobody wants any more */
+export async function refuseUnwantedDump({ dumps }: Pick<Parts, 'dumps'>, request: Request, caller: Caller) {
+  const dump = request.get('adit-dump');
+  if (caller.role !== 'packager' || dump === undefined) return;
+  if (!(await dumps.isDumpWanted(dump))) throw new ProblemError('dump-gone');
+}

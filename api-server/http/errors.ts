@@ -1,0 +1,93 @@
+/** The one place where errors become answers. */
+import type { ErrorRequestHandler, NextFunction, Request, Response } from 'express';
+import type { Logger } from 'pino';
+import { PROBLEMS, ProblemError, problemDocument, type ProblemSlug } from './problems.js';
+
+/** The problem that an error amounts to. */
+export function describeError(error: unknown): ProblemError {
+  if (error instanceof ProblemError) return error;
+  if (isDatabaseDown(error)) {
+    return new ProblemError('database-unavailable', undefined, {}, { cause: error, headers: { 'Retry-After': '5' } });
+  }
+  const slug = slugOf(error);
+  if (slug === undefined) return new ProblemError('internal-error', undefined, {}, { cause: error });
+  const { message, errors, headers } = error as FrameworkError;
+  return new ProblemError(
+    slug,
+    slug === 'request-invalid' ? (message ?? undefined) : undefined,
+    errors === undefined || slug !== 'request-invalid' ? {} : { errors: errors.map(toPointer) },
+    { cause: error, headers: headers ?? {} },
+  );
+}
+
+/** Renders a problem, and logs it where the fault is ours. */
+export function renderProblem(log: Logger, describe: (error: unknown) => ProblemError): ErrorRequestHandler {
+  // Express tells an error middleware by its four parameters.
+  // eslint-disable-next-line @typescript-eslint/no-unused-vars
+  return (error: unknown, request: Request, response: Response, _next: NextFunction) => {
+    const problem = describe(error);
+    const { status } = PROBLEMS[problem.slug];
+    if (status >= 500) log.error({ err: error, requestId: request.id, path: request.path }, problem.slug);
+    if (response.headersSent) {
+      // The status is gone already: only a broken connection tells the client that the rest is missing.
+      response.destroy();
+      return;
+    }
+    for (const name of response.getHeaderNames()) {
+      if (name.startsWith('content-') && !name.startsWith('content-security')) response.removeHeader(name);
+    }
+    response
+      .status(status)
+      .set({ 'Cache-Control': 'no-store', ...problem.options.headers })
+      .type('application/problem+json')
+      .send(JSON.stringify(problemDocument(problem)));
+  };
+}
+
+/** What express, its body parser and the validator throw. */
+interface FrameworkError {
+  status?: number;
+  /** Set by the body parser. */
+  type?: string;
+  message?: string;
+  headers?: Record<string, string>;
+  errors?: { path: string; message: string }[];
+}
+
+function slugOf(error: unknown): ProblemSlug | undefined {
+  if (typeof error !== 'object' || error === null) return undefined;
+  const { status, type } = error as FrameworkError;
+  if (type === 'entity.parse.failed') return 'body-not-json';
+  switch (status) {
+    case 400:
+      return 'request-invalid';
+    case 404:
+      return 'path-unknown';
+    case 405:
+      return 'method-not-allowed';
+    case 413:
+      return 'body-too-large';
+    case 415:
+      return 'media-type-not-supported';
+    default:
+      return undefined;
+  }
+}
+
+/** The validator's `/body/query/term` is `/query/term` in the body; other parts of a request have no JSON pointers. */
+function toPointer({ path, message }: { path: string; message: string }): object {
+  const [, part, name] = path.split('/');
+  if (part === 'body') return { pointer: path.slice('/body'.length), detail: message };
+  return { parameter: name ?? path, in: part === 'params' ? 'path' : part, detail: message };
+}
+
+const CONNECTION_CODES = ['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENOTFOUND'];
+/** PostgreSQL: too many connections, shutting down, starting up; and all of class 08, connection exception. */
+const SERVER_CODES = /^(53300|57P0[123]|08...)$/;
+
+function isDatabaseDown(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null) return false;
+  const { code, name, message, syscall } = error as Partial<Record<'code' | 'name' | 'message' | 'syscall', string>>;
+  if (name === 'KnexTimeoutError' || message === 'Connection terminated unexpectedly') return true;
+  return code !== undefined && (SERVER_CODES.test(code) || (syscall !== undefined && CONNECTION_CODES.includes(code)));
+}

@@ -1,0 +1,46 @@
+/** Reading JSON bodies, and refusing what no database could keep. */
+import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import { ProblemError } from './problems.js';
+
+const LARGEST_BODY = 1024 * 1024;
+const DEEPEST = 100;
+
+/** Anything that is JSON, even if it is no object: the API description says what is wrong with it better than the parser. */
+export const jsonBody = (): RequestHandler =>
+  express.json({ limit: LARGEST_BODY, strict: false, type: ['application/json', 'application/*+json'] });
+
+/**
+ * PostgreSQL keeps neither U+0000 nor half a surrogate pair in a text. Found here once, they need not be feared
+ * anywhere behind.
+ */
+export function refuseUnstorableText(request: Request, _response: Response, next: NextFunction): void {
+  const fault = findUnstorable(request.body);
+  if (fault !== undefined) {
+    throw new ProblemError('request-invalid', `The body has ${fault.detail} at ${fault.pointer}.`, { errors: [fault] });
+  }
+  next();
+}
+
+/** The first place in a JSON value that cannot be stored, as a JSON pointer. */
+export function findUnstorable(root: unknown): { pointer: string; detail: string } | undefined {
+  // A stack of our own: a body of 1 MiB can be nested half a million levels deep.
+  const stack: { value: unknown; pointer: string; depth: number }[] = [{ value: root, pointer: '', depth: 0 }];
+  for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
+    const { value, pointer, depth } = top;
+    if (typeof value === 'string') {
+      if (!isStorable(value)) return { pointer, detail: 'a text with U+0000 or half a surrogate pair' };
+    } else if (typeof value === 'object' && value !== null) {
+      if (depth === DEEPEST) return { pointer, detail: `more than ${DEEPEST} levels` };
+      for (const [key, child] of Object.entries(value)) {
+        if (!isStorable(key)) return { pointer, detail: 'a name with U+0000 or half a surrogate pair' };
+        stack.push({ value: child, pointer: `${pointer}/${escapePointer(key)}`, depth: depth + 1 });
+      }
+    }
+  }
+  return undefined;
+}
+
+/** RFC 6901, section 3: `~` and `/` in a name are written `~0` and `~1`. */
+export const escapePointer = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1');
+
+export const isStorable = (text: string): boolean => text.isWellFormed() && !text.includes('\0');
