@@ -14,8 +14,10 @@ export interface Limits {
   queueDepth: number;
   /** Queues at a time. */
   queues: number;
-  /** All messages and all frames not yet complete, in bytes. */
+  /** All messages, in bytes. */
   memoryBytes: number;
+  /** All frames of which a part has arrived, in bytes. */
+  arrivingBytes: number;
   /** Connections at a time. */
   connections: number;
   /** Subscriptions of one connection. */
@@ -47,6 +49,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   queueDepth: 100_000,
   queues: 100_000,
   memoryBytes: 256 * MIB,
+  arrivingBytes: 128 * MIB,
   connections: 1_000,
   subscriptions: 1_000,
   connectMs: 10_000,

@@ -40,8 +40,6 @@ export interface Queues {
   reject(queue: Queue, messages: readonly StoredMessage[], reason: string): void;
   /** Held messages of a consumer that went away. */
   giveBack(queue: Queue, messages: readonly StoredMessage[], cause: ReturnCause): void;
-  /** Counts bytes of incomplete frames. @throws {Refusal} when the memory is full */
-  reserve(bytes: number): void;
   /** Drops what has expired, and queues that were idle for long. */
   sweep(now: number): void;
   /** Everything that has to survive, for a compacted journal. */
@@ -186,12 +184,6 @@ export function createQueues({
       queue.settle(dead.length);
       queue.putBack(again);
       for (const message of dead) deadLetter(message, `lost ${message.redeliveries} consumers`);
-    },
-    reserve(bytes) {
-      memory += bytes;
-      if (bytes > 0 && memory > limits.memoryBytes) {
-        throw overLimit('the memory for messages', limits.memoryBytes, 'bytes', { fatal: true });
-      }
     },
     sweep(now) {
       for (const queue of queues.values()) {

@@ -88,6 +88,7 @@ export async function startEmbeddedBroker(options: EmbeddedBrokerOptions): Promi
 /** Where connections of both kinds come in. */
 function createReception(parts: Pick<SessionOptions, 'queues' | 'limits' | 'durable' | 'mayLogIn' | 'log'>) {
   const sessions = new Set<Session>();
+  const arriving = { bytes: 0 };
   let counter = 0;
   return {
     get size() {
@@ -95,7 +96,13 @@ function createReception(parts: Pick<SessionOptions, 'queues' | 'limits' | 'dura
     },
     accept(transport: Transport): TransportEvents {
       const number = ++counter;
-      const session = createSession({ ...parts, number, transport, onClosed: () => sessions.delete(session) });
+      const session = createSession({
+        ...parts,
+        arriving,
+        number,
+        transport,
+        onClosed: () => sessions.delete(session),
+      });
       sessions.add(session);
       const limit = parts.limits.connections;
       if (sessions.size > limit) {

@@ -6,7 +6,7 @@ import { FRAME_BYTES_BEFORE_CONNECT, type Limits } from './limits.js';
 import { watchLiveness, type Liveness } from './liveness.js';
 import type { Log } from './log-event.js';
 import type { Queues } from './queues.js';
-import { Refusal } from './refusal.js';
+import { overLimit, Refusal } from './refusal.js';
 import { createCommands, type Commands } from './commands.js';
 import type { Transport, TransportEvents } from './transport.js';
 
@@ -16,6 +16,8 @@ export interface SessionOptions {
   transport: Transport;
   queues: Queues;
   limits: Limits;
+  /** What all sessions together hold of frames that are not complete. */
+  arriving: { bytes: number };
   /** Resolves when everything persistent so far is on the disk. */
   durable: () => Promise<void>;
   /** Undefined: nobody is asked for a login. */
@@ -32,7 +34,7 @@ export interface Session extends TransportEvents {
 }
 
 export function createSession(options: SessionOptions): Session {
-  const { number, transport, queues, limits, log } = options;
+  const { number, transport, limits, arriving, log } = options;
   let liveness: Liveness | undefined;
   let commands: Commands | undefined;
   let state: 'new' | 'open' | 'closed' = 'new';
@@ -78,18 +80,29 @@ export function createSession(options: SessionOptions): Session {
     transport.close();
   }
 
+  /** Accounts for the frame that has arrived in part. */
+  function reserve(bytes: number): void {
+    arriving.bytes += bytes - reserved;
+    const grown = bytes > reserved;
+    reserved = bytes;
+    if (grown && arriving.bytes > limits.arrivingBytes) {
+      throw overLimit('the memory for frames that arrive', limits.arrivingBytes, 'bytes', { fatal: true });
+    }
+  }
+
   function release(reason: string): void {
     state = 'closed';
     clearTimeout(connectTimer);
     liveness?.stop();
     parser.stop();
-    queues.reserve(-reserved);
-    reserved = 0;
+    reserve(0);
     log({ event: 'disconnected', connection: number, peer: transport.peer, reason });
     options.onClosed();
   }
 
   function receive(frame: Frame): void {
+    // From here on it is the memory for messages that counts.
+    reserve(0);
     try {
       if (state === 'new') connect(frame);
       else commands?.execute(frame);
@@ -168,11 +181,7 @@ export function createSession(options: SessionOptions): Session {
       liveness?.noteReceived();
       try {
         parser.push(chunk);
-        if (state === 'open') {
-          const change = parser.held - reserved;
-          reserved = parser.held;
-          queues.reserve(change);
-        }
+        if (state === 'open') reserve(parser.held);
       } catch (error) {
         refuse(error instanceof Refusal ? error : faultOf(error));
       }

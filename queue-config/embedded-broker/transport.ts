@@ -34,7 +34,7 @@ export function tcpTransport(socket: Socket, events: (transport: Transport) => T
   let corked = false;
   let closing: NodeJS.Timeout | undefined;
   const linger = (): void => {
-    closing ??= setTimeout(() => socket.destroy(), LINGER);
+    if (!socket.destroyed) closing ??= setTimeout(() => socket.destroy(), LINGER);
   };
   const transport: Transport = {
     peer: `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? '?'}`,
@@ -99,6 +99,7 @@ export function webSocketTransport(
     pause: () => socket.pause(),
     resume: () => socket.resume(),
     close() {
+      if (socket.readyState === socket.CLOSED) return;
       socket.resume();
       socket.close(1000);
       closing ??= setTimeout(() => socket.terminate(), LINGER);

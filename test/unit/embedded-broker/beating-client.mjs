@@ -1,5 +1,6 @@
 /** A client that subscribes and beats until it is frozen: `node beating-client.mjs <port> <destination>`. */
 import { connect } from 'node:net';
+import { setInterval } from 'node:timers';
 
 const [, , port, destination] = process.argv;
 const socket = connect({ host: '127.0.0.1', port: Number(port) });

@@ -35,7 +35,7 @@ export interface BrokerFixture {
   folder: string;
   events: LogEvent[];
   /** The queue's numbers; undefined where there is no such queue. */
-  queue(name: string): ReturnType<EmbeddedBroker['statistics']>['queues'][number] | undefined;
+  queue: (name: string) => ReturnType<EmbeddedBroker['statistics']>['queues'][number] | undefined;
 }
 
 export async function startBroker(options: Partial<EmbeddedBrokerOptions> = {}): Promise<BrokerFixture> {

@@ -60,7 +60,7 @@ describe('hostile peers', () => {
   });
 
   it('with half a frame each cannot fill the memory', async () => {
-    const { url, broker } = await startBroker({ limits: { memoryBytes: 4 * MIB } });
+    const { url, broker } = await startBroker({ limits: { arrivingBytes: 4 * MIB } });
     const halves = await Promise.all(Array.from({ length: 6 }, () => connectRaw(url)));
     for (const { socket } of halves) socket.write(`SEND\ncontent-length:${2 * MIB}\n\n${'x'.repeat(MIB)}`);
     await until('those above the limit are gone', () => broker.statistics().connections < 5);
