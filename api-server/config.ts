@@ -61,6 +61,7 @@ const environment = z
     EVENT_TTL: duration('24h'),
     ARCHIVE_TTL: duration('7d'),
     DUMP_LEASE: duration('10m'),
+    REQUEST_TTL: duration('24h'),
     LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
     VALIDATE_RESPONSES: flag,
   })
@@ -105,6 +106,8 @@ export function readApiServerConfig(env: Readonly<Record<string, string | undefi
     archiveTtl: value.ARCHIVE_TTL,
     /** Milliseconds. */
     dumpLease: value.DUMP_LEASE,
+    /** Milliseconds. */
+    requestTtl: value.REQUEST_TTL,
     logLevel: value.LOG_LEVEL,
     validateResponses: value.VALIDATE_RESPONSES === 'true',
   };

@@ -3,6 +3,7 @@ import type { Knex } from 'knex';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { ApiServerConfig } from './config.js';
+import type { Dumps } from './dumps/dumps.js';
 
 export interface Parts {
   config: ApiServerConfig;
@@ -13,7 +14,7 @@ export interface Parts {
   log: Logger;
   /** Where features register what they count. */
   metrics: Registry;
-  dumps: DumpHooks;
+  dumps: Dumps;
 }
 
 /** What other features ask of dumps. */
@@ -23,9 +24,3 @@ export interface DumpHooks {
   /** Called before a docset is deleted. Its row stays, marked as deleted, so that dumps may go on referring to it. */
   endDumpsOf(docset: string): Promise<void>;
 }
-
-/** For an api-server without dumps. */
-export const NO_DUMPS: DumpHooks = {
-  isDumpWanted: () => Promise.resolve(true),
-  endDumpsOf: () => Promise.resolve(),
-};

@@ -6,8 +6,9 @@ import type { Logger } from 'pino';
 import { Registry, collectDefaultMetrics } from 'prom-client';
 import type { ApiServerConfig } from './config.js';
 import { openDatabase } from './db/open-database.js';
+import { createDumps } from './dumps/dumps.js';
 import { createApp } from './http/app.js';
-import { NO_DUMPS, type Parts } from './parts.js';
+import type { Parts } from './parts.js';
 
 export interface RunningApiServer {
   /** Where it answers, such as `http://127.0.0.1:3000`. */
@@ -29,13 +30,15 @@ export async function startApiServer(config: ApiServerConfig, { log }: { log: Lo
     const metrics = new Registry();
     collectDefaultMetrics({ register: metrics });
     const { knex, embedded } = database;
-    const parts: Parts = { config, knex, embedded, log, metrics, dumps: NO_DUMPS };
+    const dumps = createDumps(config, { knex, log, metrics });
+    const parts: Parts = { config, knex, embedded, log, metrics, dumps };
     const server = await listen(createApp(parts), config);
     const { port } = server.address() as AddressInfo;
     const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
     log.info({ url }, 'api-server listens');
     const stop = async () => {
       await closeServer(server);
+      await dumps.close();
       await database.close();
     };
     return { url, port, parts, stop };

@@ -7,6 +7,7 @@ import type { FailureSlug } from './failures.js';
 interface Row {
   id: string;
   docset_id: string;
+  docset_revision: number;
   formats: string;
   status: Status;
   attempt: number;
@@ -129,6 +130,7 @@ function toDump(row: Row): Dump {
   return {
     id: row.id,
     docset: row.docset_id,
+    docsetRevision: row.docset_revision,
     formats: row.formats.split(','),
     outcome: toOutcome(row),
     attempt: row.attempt,
@@ -173,6 +175,7 @@ function toRow(dump: Dump): Record<keyof Row, unknown> {
   return {
     id: dump.id,
     docset_id: dump.docset,
+    docset_revision: dump.docsetRevision,
     formats: dump.formats.join(','),
     created: dump.created,
     published: dump.published,
@@ -181,7 +184,7 @@ function toRow(dump: Dump): Record<keyof Row, unknown> {
   };
 }
 
-type FixedColumn = 'id' | 'docset_id' | 'formats' | 'created' | 'published' | 'storage_freed';
+type FixedColumn = 'id' | 'docset_id' | 'docset_revision' | 'formats' | 'created' | 'published' | 'storage_freed';
 
 function changesOf({ outcome, ...dump }: Dump): Record<Exclude<keyof Row, FixedColumn>, unknown> {
   return {

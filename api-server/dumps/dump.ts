@@ -29,6 +29,8 @@ export type Status = Outcome['status'];
 export interface Dump {
   id: string;
   docset: string;
+  /** The docset's revision that was asked for. */
+  docsetRevision: number;
   /** Sorted, so that the same set of formats is the same text. */
   formats: string[];
   outcome: Outcome;
@@ -75,10 +77,18 @@ export function asOf(dump: Dump, now: Date): Dump {
 }
 
 /** A new dump, asked for but not yet published. */
-export function newDump(facts: { id: string; docset: string; formats: string[]; requested: number; now: Date }): Dump {
+export function newDump(facts: {
+  id: string;
+  docset: string;
+  docsetRevision: number;
+  formats: string[];
+  requested: number;
+  now: Date;
+}): Dump {
   return {
     id: facts.id,
     docset: facts.docset,
+    docsetRevision: facts.docsetRevision,
     formats: facts.formats,
     outcome: { status: 'accepted' },
     attempt: 1,

@@ -1,10 +1,13 @@
 /** The table of dumps. */
 import type { Knex } from 'knex';
 
-export async function up(knex: Knex): Promise<void> {
+export const dumps: Knex.Migration = { up, down };
+
+async function up(knex: Knex): Promise<void> {
   await knex.schema.createTable('dumps', (table) => {
     table.text('id').primary();
     table.text('docset_id').notNullable().references('id').inTable('docsets');
+    table.integer('docset_revision').notNullable();
     table.text('formats').notNullable().comment('sorted, separated by commas');
     table.text('status').notNullable();
     table.integer('attempt').notNullable();
@@ -28,6 +31,6 @@ export async function up(knex: Knex): Promise<void> {
   });
 }
 
-export async function down(knex: Knex): Promise<void> {
+async function down(knex: Knex): Promise<void> {
   await knex.schema.dropTable('dumps');
 }

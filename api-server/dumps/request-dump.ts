@@ -10,7 +10,7 @@ import { pollDump, type PollResult } from './poll-dump.js';
 import { publishRequest } from './publish.js';
 
 export interface DumpRequest {
-  docset: { id: string; members: number };
+  docset: { id: string; revision: number; members: number };
   /** Sorted, none twice. */
   formats: string[];
   /** Make a new dump even where one is there. */
@@ -19,7 +19,7 @@ export interface DumpRequest {
 }
 
 /**
- * Asks for a dump. The same formats asked again while that dump is live or can be downloaded are the same dump.
+ * Asks for a dump. The same docset revision and formats asked again while that dump is live or can be downloaded are the same dump.
  * The dump is accepted only once the broker has confirmed the request.
  * @throws {ProblemError} broker-unavailable: nothing is left behind
  */
@@ -54,8 +54,16 @@ async function findOrInsert(
   const now = new Date();
   const known = await dumps.newest(formats);
   const existing = known === undefined ? undefined : asOf(known, now);
-  const isUsable = existing !== undefined && (isLive(existing) || existing.outcome.status === 'successful');
+  const isUsable =
+    existing?.docsetRevision === docset.revision && (isLive(existing) || existing.outcome.status === 'successful');
   if (isUsable && !force) return { dump: existing, isNew: false };
-  const dump = await dumps.insert({ id: randomUUID(), docset: docset.id, formats, requested: docset.members, now });
+  const dump = await dumps.insert({
+    id: randomUUID(),
+    docset: docset.id,
+    docsetRevision: docset.revision,
+    formats,
+    requested: docset.members,
+    now,
+  });
   return { dump, isNew: true, superseded: existing !== undefined && isLive(existing) ? existing : undefined };
 }

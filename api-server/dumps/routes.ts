@@ -1,5 +1,8 @@
 /** Dumps over HTTP (design §5). */
 import type { Request } from 'express';
+import type { Knex } from 'knex';
+import { ownDocset } from '../docsets/docsets.js';
+import { wantedFormats } from '../docsets/formats.js';
 import { ProblemError } from '../http/problems.js';
 import { originOf, param, queryParam, type Answer, type Route } from '../http/route.js';
 import { MINERS, type Caller } from '../miners/caller.js';
@@ -11,31 +14,20 @@ import { requestDump } from './request-dump.js';
 import { archivePath, dumpPath, progressHeader, retryAfter, statusBody } from './status-body.js';
 import { waitUntilDone } from './wait-until-done.js';
 
-/** What routes ask of docsets. */
-export interface DocsetAccess {
-  /** @throws {ProblemError} docset-not-found, not-your-docset */
-  own(id: string, caller: Caller): Promise<{ id: string; members: number }>;
-  /**
-   * The formats that `fmt` names, `txt` where it is undefined; sorted, none twice.
-   * @throws {ProblemError} format-unknown
-   */
-  formats(id: string, fmt: string | undefined): Promise<string[]>;
-}
-
 const MAX_LISTED = 100;
 
-export function dumpRoutes(parts: DumpParts, docsets: DocsetAccess): Route[] {
+export function dumpRoutes(parts: DumpParts, knex: Knex): Route[] {
   const roles = MINERS;
   const poll = async (request: Request, caller: Caller): Promise<PollResult> =>
-    pollDump(parts, await findDump(parts, docsets, request, caller));
+    pollDump(parts, await findDump(parts, knex, request, caller));
   return [
     {
       method: 'post',
-      path: '/docsets/:id/dump',
+      path: '/docsets/:docset/dump',
       roles,
       handler: async (request, caller) => {
-        const docset = await docsets.own(param(request, 'id'), caller);
-        const formats = await docsets.formats(docset.id, formatsParam(request));
+        const docset = await ownDocset(knex, param(request, 'docset'), caller);
+        const formats = (await wantedFormats(knex, docset.collection_id, request)).toSorted();
         const force = queryParam(request, 'force') === 'true';
         const asked = await requestDump(parts, { docset, formats, force, traceparent: traceparentOf(request) });
         return statusAnswer(await waitUntilDone(parts, asked, request));
@@ -43,7 +35,7 @@ export function dumpRoutes(parts: DumpParts, docsets: DocsetAccess): Route[] {
     },
     {
       method: 'get',
-      path: '/docsets/:id/dump',
+      path: '/docsets/:docset/dump',
       roles,
       handler: async (request, caller) => {
         const result = await poll(request, caller);
@@ -55,16 +47,16 @@ export function dumpRoutes(parts: DumpParts, docsets: DocsetAccess): Route[] {
     },
     {
       method: 'get',
-      path: '/docsets/:id/dump/archive',
+      path: '/docsets/:docset/dump/archive',
       roles,
       handler: async (request, caller) => archiveAnswer(parts, await poll(request, caller), request),
     },
     {
       method: 'delete',
-      path: '/docsets/:id/dump',
+      path: '/docsets/:docset/dump',
       roles,
       handler: async (request, caller) => {
-        const dump = await dismissDump(parts, await findDump(parts, docsets, request, caller));
+        const dump = await dismissDump(parts, await findDump(parts, knex, request, caller));
         return { json: statusBody({ dump, stale: false }) };
       },
     },
@@ -82,10 +74,10 @@ export function dumpRoutes(parts: DumpParts, docsets: DocsetAccess): Route[] {
   ];
 }
 
-async function findDump(parts: DumpParts, docsets: DocsetAccess, request: Request, caller: Caller): Promise<Dump> {
-  const { id } = await docsets.own(param(request, 'id'), caller);
-  const fmt = formatsParam(request);
-  const formats = fmt === undefined ? undefined : await docsets.formats(id, fmt);
+async function findDump(parts: DumpParts, knex: Knex, request: Request, caller: Caller): Promise<Dump> {
+  const { id, collection_id: collection } = await ownDocset(knex, param(request, 'docset'), caller);
+  const isAnyMeant = (queryParam(request, 'fmt') ?? queryParam(request, 'fmts')) === undefined;
+  const formats = isAnyMeant ? undefined : (await wantedFormats(knex, collection, request)).toSorted();
   const dump = await parts.store.newest(id, formats);
   if (dump !== undefined) return dump;
   const how = dumpPath({ docset: id, formats: formats ?? ['txt'] });
@@ -136,11 +128,6 @@ async function archiveAnswer(parts: DumpParts, { dump }: PollResult, request: Re
       return { status: 303, headers: { Location, 'Content-Location': archivePath(dump) } };
     }
   }
-}
-
-/** `fmts` is how the first Adit spelled it. */
-function formatsParam(request: Request): string | undefined {
-  return queryParam(request, 'fmt') ?? queryParam(request, 'fmts');
 }
 
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;

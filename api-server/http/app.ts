@@ -22,6 +22,7 @@ const tableOf = (parts: Parts): Route[] => [
   ...collectionRoutes(parts),
   ...documentRoutes(parts),
   ...docsetRoutes(parts),
+  ...parts.dumps.routes,
 ];
 
 export function createApp(parts: Parts): Express {
@@ -33,6 +34,7 @@ export function createApp(parts: Parts): Express {
   app.set('trust proxy', ['loopback', 'linklocal', 'uniquelocal']);
   app.use(logAndTime(parts), securityHeaders(), openToAllOrigins);
   app.use(operatorPages(parts), descriptionPages());
+  if (parts.dumps.download !== undefined) app.use('/api', parts.dumps.download);
   app.use('/api', identify(parts), jsonBody(), refuseUnstorableText);
   app.use(checkedByContract(parts.config));
   app.use('/api', router(tableOf(parts)));

@@ -1,0 +1,84 @@
+/** `adit demo`: the whole path once, as a miner goes it, on a service of its own. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { SingleBar } from 'cli-progress';
+import { startEmbedded } from './embedded/start-embedded.js';
+import { createMinerClient, type DumpStatus, type MinerClient } from './miner/miner-client.js';
+import { verifyBag } from './miner/verify-bag.js';
+
+const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
+const FORMATS = ['meta', 'txt'];
+const QUERY = { bool: { must: [{ term: { party: 'Democratic' } }], filter: [{ range: { year: { gte: 1900, lt: 2000 } } }] } };
+
+/** Starts everything in a temporary folder, makes a study, keeps the archive, stops everything. */
+export async function runDemo(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'adit-demo-'));
+  const dataDir = join(folder, 'data');
+  try {
+    // DATA_DIR and the rest of the environment are of no concern here: the demo is the same everywhere.
+    const env = { LOG_LEVEL: process.env['LOG_LEVEL'] };
+    tell('Starting broker, database, api-server and packager…');
+    const service = await startEmbedded({ dataDir, port: 0, env, main: MAIN, tell });
+    const interrupted = onInterrupt(() => service.stop());
+    try {
+      if (service.firstKey === undefined) throw new Error('The service made no key on its first start.');
+      await study(createMinerClient(service.url, service.firstKey), join(folder, 'docset.zip'));
+    } finally {
+      interrupted.forget();
+      tell('Stopping…');
+      await service.stop();
+    }
+  } finally {
+    await rm(dataDir, { recursive: true, force: true });
+  }
+  tell('Done.');
+}
+
+async function study(miner: MinerClient, file: string): Promise<void> {
+  tell(`Query:    ${JSON.stringify(QUERY)}`);
+  const docset = await miner.createDocset({ name: 'Democratic presidents of the 20th century', collection: 'sotu', query: QUERY });
+  tell(`Docset:   ${docset}`);
+  const { path } = await miner.requestDump(docset, FORMATS);
+  tell(`Dump:     ${path}`);
+  const status = await awaitWithBar(miner, path);
+  if (status.archive === null) throw new Error(`The dump is ${status.status}: ${status.message}`);
+  tell(status.message);
+  await miner.download(status, file);
+  const { folder, payload, verified, bytes, info } = await verifyBag(file);
+  const kinds = Object.entries(payload).map(([extension, count]) => `${count} .${extension}`);
+  tell(`
+Archive:  ${file}
+          ${String(status.archive.size)} bytes, SHA-256 ${String(status.archive.sha256)} – as the server says
+Verified: ${verified} checksums, ${bytes} bytes unpacked
+Contents: ${folder}/  ${kinds.join(', ')} files in data/, and catalog.csv, omitted.csv, bag-info.txt:
+${info.trimEnd().replaceAll(/^/gm, '            ')}
+`);
+}
+
+async function awaitWithBar(miner: MinerClient, path: string): Promise<DumpStatus> {
+  const format = 'Progress: [{bar}] {percentage}% | {state}';
+  const bar = new SingleBar({ format, barCompleteChar: '=', barIncompleteChar: ' ', noTTYOutput: true });
+  bar.start(100, 0, { state: 'asking' });
+  try {
+    return await miner.awaitDump(path, ({ progress, phase, status }) =>
+      bar.update(progress, { state: phase ?? status }),
+    );
+  } finally {
+    bar.stop();
+  }
+}
+
+/** Ctrl-C stops the service before it stops us. */
+function onInterrupt(stop: () => Promise<void>): { forget: () => void } {
+  const listener = (): void => {
+    void stop().finally(() => process.exit(130));
+  };
+  process.once('SIGINT', listener);
+  return { forget: () => process.off('SIGINT', listener) };
+}
+
+function tell(sentence: string): void {
+  process.stdout.write(`${sentence}\n`);
+}

@@ -1,0 +1,87 @@
+/** A child process of the launcher: one of our own commands, started again when it dies. */
+import { fork, type ChildProcess } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface Child {
+  /** Process id of the present incarnation. */
+  readonly pid: number | undefined;
+  stop(): Promise<void>;
+}
+
+export interface ChildOptions {
+  /** Path of the `adit` command. */
+  main: string;
+  command: 'api-server' | 'packager';
+  env: Record<string, string>;
+  /** Told when it died and is started again. */
+  onRestart: (command: string, how: string) => void;
+}
+
+const FIRST_PAUSE = 500;
+const LONGEST_PAUSE = 30_000;
+/** One that has run for so long has recovered. */
+const STABLE = 60_000;
+const STOP_GRACE = 15_000;
+
+/**
+ * Starts it and resolves when it is ready. Dies later: started again, after a pause that grows.
+ * @throws {Error} it ended before it was ready for the first time
+ */
+export async function startChild(options: ChildOptions): Promise<Child> {
+  let stopping = false;
+  let child = await launch(options);
+  const watch = async (): Promise<void> => {
+    let pause = FIRST_PAUSE;
+    for (;;) {
+      const since = Date.now();
+      const how = await ended(child);
+      if (stopping) return;
+      pause = Date.now() - since > STABLE ? FIRST_PAUSE : Math.min(LONGEST_PAUSE, pause * 2);
+      options.onRestart(options.command, how);
+      await sleep(pause, undefined, { ref: false });
+      if (isStopping()) return;
+      child = spawn(options);
+    }
+  };
+  const isStopping = (): boolean => stopping;
+  const watching = watch();
+  return {
+    get pid() {
+      return child.pid;
+    },
+    async stop() {
+      stopping = true;
+      const isRunning = child.exitCode === null && child.signalCode === null;
+      if (!isRunning) return;
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_GRACE);
+      await watching;
+      clearTimeout(timer);
+    },
+  };
+}
+
+function spawn({ main, command, env }: ChildOptions): ChildProcess {
+  // The IPC channel tells it when we are gone, however we went. It shares neither our arguments nor our loader.
+  return fork(main, [command], {
+    env: { ...process.env, ...env },
+    execArgv: [],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+}
+
+async function launch(options: ChildOptions): Promise<ChildProcess> {
+  const child = spawn(options);
+  await new Promise<void>((resolve, reject) => {
+    child.once('message', () => resolve());
+    void ended(child).then((how) => reject(new Error(`the ${options.command} ${how} before it was ready`)));
+  });
+  return child;
+}
+
+function ended(child: ChildProcess): Promise<string> {
+  const describe = (): string =>
+    child.signalCode === null ? `ended with exit code ${String(child.exitCode)}` : `was ended by ${child.signalCode}`;
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(describe());
+  return new Promise((resolve) => child.once('exit', () => resolve(describe())));
+}

@@ -1,0 +1,56 @@
+#!/usr/bin/env node
+/** The `adit` command: the only file that knows all commands. Each is a file of its own. */
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { runApiServer } from './api-server.js';
+import { runDemo } from './demo.js';
+import { addKeyCommands } from './keys.js';
+import { runIngest } from './ingest.js';
+import { runMigrate } from './migrate.js';
+import { runPackager } from './packager.js';
+import { runStart } from './start.js';
+import { explain } from './explain.js';
+
+const program = new Command('adit')
+  .description('Docsets for text miners: search, fix the result, ask for a dump, download one verified archive.')
+  .version(version())
+  .showHelpAfterError();
+
+program
+  .command('start')
+  .description('run everything on embedded defaults: broker, database, api-server and packager (PORT, DATA_DIR)')
+  .action(runStart);
+program.command('api-server').description('run an api-server (configured by the environment)').action(runApiServer);
+program.command('packager').description('run a packager (configured by the environment)').action(runPackager);
+program.command('migrate').description('bring the database up to date (DATABASE_URL, or DATA_DIR)').action(runMigrate);
+addKeyCommands(program.command('keys').description('make, list and revoke keys (DATABASE_URL, or DATA_DIR)'));
+program
+  .command('ingest')
+  .description('send documents to a collection; makes the collection where there is none')
+  .argument('<collection>', 'id of the collection')
+  .argument('<source>', 'a .jsonl file (- for standard input), or a folder of <ref>.<format> files')
+  .option('--url <url>', 'where the api-server is', process.env['ADIT_URL'] ?? 'http://localhost:3000')
+  .option('--key <key>', 'an admin key (or ADIT_KEY)', process.env['ADIT_KEY'])
+  .option('--name <name>', 'name of the collection, where it is made')
+  .option('--licence <licence>', 'licence of the collection, where it is made')
+  .option('--source <source>', 'where the collection comes from, where it is made')
+  .action(runIngest);
+program
+  .command('demo')
+  .description('run the whole path once, from a query to a verified archive, and clean up')
+  .action(runDemo);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`${explain(error)}\n`);
+  process.exitCode = 1;
+}
+
+function version(): string {
+  // From dist/cli in the built tree.
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  return manifest.version;
+}

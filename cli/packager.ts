@@ -1,0 +1,19 @@
+/** `adit packager` */
+import { pino } from 'pino';
+import { readPackagerConfig } from '../packager/config.js';
+import { startPackager } from '../packager/packager.js';
+import { announceReady, stopRequested } from './stop-signals.js';
+
+/** Runs a packager until it is told to stop. */
+export async function runPackager(): Promise<void> {
+  const config = readPackagerConfig(process.env);
+  const log = pino({ level: config.logLevel, base: { service: 'packager', pid: process.pid } });
+  const stopping = stopRequested();
+  const packager = startPackager(config, { log });
+  // A broker that is down must not keep us from being stopped.
+  const stopped = await Promise.race([packager.ready.then(() => undefined), stopping]);
+  if (stopped === undefined) announceReady({});
+  log.info({ reason: stopped ?? (await stopping) }, 'stopping');
+  await packager.stop();
+  if (process.channel) process.disconnect();
+}

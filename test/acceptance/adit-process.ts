@@ -1,0 +1,58 @@
+/** One of our own commands in a process of its own, as an operator runs it. It ends with the test run, however that ends. */
+import { fork } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+export interface AditProcess {
+  readonly pid: number;
+  running(): boolean;
+  /** SIGTERM, and waits for the end. */
+  stop(): Promise<void>;
+  /** SIGKILL, and waits for the end. */
+  kill(): Promise<void>;
+  /** SIGSTOP: it keeps its sockets and does nothing. */
+  freeze(): void;
+  /** SIGCONT. */
+  thaw(): void;
+  /** All it has printed. */
+  log(): string;
+}
+
+/** Starts a command; resolves when it says that it is ready. @throws {Error} it ended before, with what it printed */
+export async function startAdit(command: string, env: Record<string, string>, logFile: string): Promise<AditProcess> {
+  const output = openSync(logFile, 'a');
+  const child = fork(MAIN, [command], {
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NODE_ENV: 'production', ...env },
+    execArgv: [],
+    // The child notices the end of this channel, and stops.
+    stdio: ['ignore', output, output, 'ipc'],
+  });
+  closeSync(output);
+  const log = (): string => readFileSync(logFile, 'utf8');
+  let isRunning = true;
+  const exited = new Promise<void>((resolve) =>
+    child.once('exit', () => {
+      isRunning = false;
+      resolve();
+    }),
+  );
+  const ready = new Promise<void>((resolve) => child.once('message', () => resolve()));
+  await Promise.race([ready, exited]);
+  const running = (): boolean => isRunning;
+  if (!running()) throw new Error(`adit ${command} ended before it was ready:\n${log()}`);
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    child.kill(signal);
+    await exited;
+  };
+  return {
+    pid: child.pid ?? -1,
+    running,
+    stop: () => end('SIGTERM'),
+    kill: () => end('SIGKILL'),
+    freeze: () => void child.kill('SIGSTOP'),
+    thaw: () => void child.kill('SIGCONT'),
+    log,
+  };
+}

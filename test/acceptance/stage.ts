@@ -1,0 +1,136 @@
+/** What the acceptance tests run on: everything embedded, or a real broker, database and store. */
+import { randomBytes } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { startEmbeddedBroker, type EmbeddedBroker } from '../../queue-config/embedded-broker/index.js';
+import { startActiveMQ } from '../servers/activemq.js';
+import { freePorts } from '../servers/free-ports.js';
+import { startPostgreSQL } from '../servers/postgresql.js';
+import { startRadosgw } from '../servers/radosgw.js';
+import { makeRunFolder } from '../servers/run-folder.js';
+
+export interface Stage {
+  name: 'embedded' | 'real';
+  broker: StageBroker;
+  /** An empty database and archive store of one test. */
+  makeStores(): Promise<Stores>;
+  close(): Promise<void>;
+}
+
+export interface StageBroker {
+  port: number;
+  url(account: 'api-server' | 'packager' | 'operator'): string;
+  /** What is known of a queue; undefined where there is none. */
+  queue(name: string): Promise<{ size: number; consumers: number } | undefined>;
+  /** Stops it; what is persistent stays. */
+  stop(): Promise<void>;
+  restart(): Promise<void>;
+}
+
+export interface Stores {
+  /** For api-server and packager. */
+  env: Record<string, string>;
+  /** True where several api-servers can share the database. */
+  isShared: boolean;
+  /** Keys of what is stored under a prefix, unfinished files excepted. */
+  keys(prefix: string): Promise<string[]>;
+  /** What is half uploaded: multipart uploads, or temporary files. */
+  unfinished(): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+export async function startEmbeddedStage(): Promise<Stage> {
+  const folder = makeRunFolder('stage');
+  const [port = 0] = await freePorts(1);
+  const passcode = randomBytes(12).toString('hex');
+  const start = (): Promise<EmbeddedBroker> =>
+    startEmbeddedBroker({ folder: join(folder.path, 'broker'), port, accounts: [{ login: 'adit', passcode }] });
+  let broker = await start();
+  return {
+    name: 'embedded',
+    broker: {
+      port,
+      url: () => `stomp://adit:${passcode}@127.0.0.1:${port}`,
+      queue(name) {
+        const found = broker.statistics().queues.find((queue) => queue.name === name);
+        return Promise.resolve(found && { size: found.depth + found.unacknowledged, consumers: found.consumers });
+      },
+      stop: () => broker.stop(),
+      async restart() {
+        broker = await start();
+      },
+    },
+    makeStores: () => Promise.resolve(embeddedStores()),
+    async close() {
+      await broker.stop();
+      folder.remove();
+    },
+  };
+}
+
+function embeddedStores(): Stores {
+  const folder = makeRunFolder('data');
+  const files = (): string[] => {
+    const archives = join(folder.path, 'archives');
+    const entries = readdirSync(folder.path, { recursive: true, withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isFile() && entry.parentPath.startsWith(archives))
+      .map((entry) => join(entry.parentPath, entry.name).slice(archives.length + 1));
+  };
+  const isFinished = (key: string): boolean => /\.(zip|json)$/.test(key);
+  return {
+    env: { DATA_DIR: folder.path },
+    isShared: false,
+    keys: (prefix) => Promise.resolve(files().filter((key) => key.startsWith(prefix) && isFinished(key))),
+    unfinished: () => Promise.resolve(files().filter((key) => !isFinished(key))),
+    close() {
+      folder.remove();
+      return Promise.resolve();
+    },
+  };
+}
+
+export async function startRealStage(): Promise<Stage> {
+  const [activemq, postgresql, radosgw] = await Promise.all([startActiveMQ(), startPostgreSQL(), startRadosgw()]);
+  const client = radosgw.client();
+  return {
+    name: 'real',
+    broker: {
+      port: activemq.stompPort,
+      url: (account) => activemq.url(account),
+      queue: (name) => activemq.queue(name),
+      stop: () => activemq.stop(),
+      restart: () => activemq.restart(),
+    },
+    async makeStores() {
+      const bucket = await radosgw.createBucket();
+      const folder = makeRunFolder('data');
+      return {
+        env: {
+          DATABASE_URL: await postgresql.createDatabase(),
+          ...radosgw.environment,
+          S3_BUCKET: bucket,
+          DATA_DIR: folder.path,
+        },
+        isShared: true,
+        async keys(Prefix) {
+          const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix }));
+          return Contents.map(({ Key }) => Key ?? '');
+        },
+        async unfinished() {
+          const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
+          return Uploads.map(({ Key }) => Key ?? '');
+        },
+        close() {
+          folder.remove();
+          return Promise.resolve();
+        },
+      };
+    },
+    async close() {
+      client.destroy();
+      await Promise.all([activemq.close(), postgresql.close(), radosgw.close()]);
+    },
+  };
+}
