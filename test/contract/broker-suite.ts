@@ -1,0 +1,471 @@
+/**
+ * What every broker has to do behind the port `Broker`. It runs on the embedded broker and on real ones, and knows nothing
+ * that only one of them can do.
+ */
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import {
+  BrokerRefusedError,
+  BrokerUnavailableError,
+  eventsOf,
+  PACKAGE_REQUESTS,
+  type Broker,
+  type Delivery,
+  type Destination,
+  type OutgoingMessage,
+  type ReceivedMessage,
+} from '../../queue-config/index.js';
+import { openBroker } from '../../queue-config/stomp-broker.js';
+
+/** A broker that is running. */
+export interface BrokerUnderTest {
+  /** One URL of each transport, with credentials where it asks for them. */
+  urls: string[];
+  /** A URL with a passcode that is wrong; undefined where no login is asked. */
+  wrongPasscodeUrl?: string | undefined;
+  /** `kill -9`, then a start on the same data and ports. */
+  killAndRestart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const DEADLINE = 20_000;
+const LONG = 120_000;
+
+async function until(what: string, condition: () => boolean): Promise<void> {
+  const end = Date.now() + DEADLINE;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`not within ${DEADLINE} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+const bodies = (messages: readonly ReceivedMessage[]): string[] => messages.map(({ body }) => body);
+const numbers = (count: number): string[] => Array.from({ length: count }, (_, index) => String(index));
+/** A queue that no other test has touched. */
+const freshQueue = (): Destination => eventsOf(`t-${randomUUID()}`);
+
+function message(destination: Destination, body: string, more: Partial<OutgoingMessage> = {}): OutgoingMessage {
+  return { destination, body, headers: {}, persistent: false, expires: Date.now() + 600_000, ...more };
+}
+
+/** Sends in order, over one connection: one for each message would be slow. */
+async function publishAll(broker: Broker, queue: Destination, texts: string[], persistent = false): Promise<void> {
+  await onOneConnection(broker, async (publish) => {
+    await Promise.all(texts.map((text) => publish(message(queue, text, { persistent }))));
+  });
+}
+
+/** The port sends many messages over one connection only from within a delivery, so this makes one. */
+async function onOneConnection(broker: Broker, work: (publish: Delivery['publish']) => Promise<void>): Promise<void> {
+  const trigger = freshQueue();
+  await broker.publish(message(trigger, 'go'));
+  let finish: (outcome: Promise<void>) => void = () => undefined;
+  const finished = new Promise<void>((resolve) => (finish = resolve));
+  const consumer = broker.consume(trigger, { prefetch: 1 }, async (delivery) => {
+    const worked = work((outgoing) => delivery.publish(outgoing));
+    await worked.catch(() => undefined);
+    await delivery.ack();
+    finish(worked);
+  });
+  try {
+    await finished;
+  } finally {
+    await consumer.stop();
+  }
+}
+
+async function drainAll(broker: Broker, destination: Destination): Promise<string[]> {
+  const seen: string[] = [];
+  const { drained } = await broker.drain(destination, (batch) => Promise.resolve(void seen.push(...bodies(batch))), {
+    timeoutMs: DEADLINE,
+  });
+  expect(drained).toBe(seen.length);
+  return seen;
+}
+
+/** Runs the contract against the broker that `start` starts, over each of its URLs. */
+export function describeBroker(
+  name: string,
+  transports: readonly string[],
+  start: () => Promise<BrokerUnderTest>,
+): void {
+  describe(name, () => {
+    let server: BrokerUnderTest;
+    beforeAll(async () => {
+      server = await start();
+    }, LONG);
+    afterAll(async () => {
+      await server.stop();
+    }, LONG);
+
+    const opened: Broker[] = [];
+    const open = (urls: string): Broker => {
+      const broker = openBroker({ urls });
+      opened.push(broker);
+      return broker;
+    };
+    afterEach(async () => {
+      await Promise.all(opened.splice(0).map((broker) => broker.close()));
+    });
+
+    describe.each(transports)('over %s', (scheme) => {
+      const connect = (): Broker => {
+        const url = server.urls.find((candidate) => candidate.startsWith(`${scheme}://`));
+        if (url === undefined) throw new Error(`the broker offers no ${scheme}://`);
+        return open(url);
+      };
+      describePublishing(connect);
+      describeConsuming(connect);
+      describeDraining(connect);
+    });
+
+    describe('when things fail', () => {
+      const connect = (): Broker => open(server.urls[0] as string);
+      describeFailures(connect, open, () => server);
+    });
+  });
+}
+
+function describePublishing(connect: () => Broker): void {
+  it('hands headers and body on as they were sent', async () => {
+    const broker = connect();
+    const queue = freshQueue();
+    const headers = { 'correlation-id': 'c-1', attempt: '2', 'content-type': 'text/plain' };
+    await broker.publish(message(queue, '\n Zwölf Öfen\r\n日本語 \u{1F600}: \\n\n', { headers }));
+    const seen: ReceivedMessage[] = [];
+    await broker.drain(queue, (batch) => Promise.resolve(void seen.push(...batch)));
+    expect(bodies(seen)).toEqual(['\n Zwölf Öfen\r\n日本語 \u{1F600}: \\n\n']);
+    expect(seen[0]?.headers).toMatchObject(headers);
+  });
+
+  it('carries a body of a megabyte, and an empty one', async () => {
+    const broker = connect();
+    const queue = freshQueue();
+    const large = 'äöü €\n'.repeat(110_000);
+    expect(Buffer.byteLength(large)).toBeGreaterThan(1_000_000);
+    await publishAll(broker, queue, [large, '']);
+    expect((await drainAll(broker, queue)).map((body) => body.length)).toEqual([large.length, 0]);
+  });
+
+  it('keeps queues apart whose names differ after a slash only', async () => {
+    const broker = connect();
+    const id = randomUUID();
+    const [one, two] = [eventsOf(`${id}-a`), eventsOf(`${id}_a`)];
+    await broker.publish(message(one, 'one'));
+    await broker.publish(message(two, 'two'));
+    expect(await drainAll(broker, two)).toEqual(['two']);
+    expect(await drainAll(broker, one)).toEqual(['one']);
+  });
+
+  it('drops a message once it has expired, and no other', async () => {
+    const broker = connect();
+    const queue = freshQueue();
+    const expires = Date.now() + 1_000;
+    await broker.publish(message(queue, 'short', { expires }));
+    await broker.publish(message(queue, 'short and persistent', { expires, persistent: true }));
+    await broker.publish(message(queue, 'long'));
+    await until('it has expired', () => Date.now() > expires);
+    expect(await drainAll(broker, queue)).toEqual(['long']);
+  });
+}
+
+function describeConsuming(connect: () => Broker): void {
+  it('gives each of two consumers one message at a time, and every message to one of them', async () => {
+    const broker = connect();
+    const queue = freshQueue();
+    const texts = numbers(20);
+    await publishAll(broker, queue, texts);
+    const shares: { seen: string[]; running: number }[] = [0, 1].map(() => ({ seen: [], running: 0 }));
+    let most = 0;
+    const consumers = shares.map((share) =>
+      broker.consume(queue, { prefetch: 1 }, async (delivery) => {
+        most = Math.max(most, ++share.running);
+        share.seen.push(delivery.message.body);
+        // The first message of each is held until the other one has got one too.
+        await until('both work', () => shares.every(({ seen }) => seen.length > 0));
+        share.running--;
+        await delivery.ack();
+      }),
+    );
+    const all = (): string[] => shares.flatMap(({ seen }) => seen);
+    await until('all were seen', () => all().length >= texts.length);
+    await Promise.all(consumers.map((consumer) => consumer.stop()));
+    expect(all().sort()).toEqual([...texts].sort());
+    expect(most).toBe(1);
+    expect(await drainAll(broker, queue)).toEqual([]);
+  });
+
+  it('hands out as many messages at a time as the prefetch says', async () => {
+    const broker = connect();
+    const queue = freshQueue();
+    await publishAll(broker, queue, numbers(5));
+    const held: Delivery[] = [];
+    const consumer = broker.consume(queue, { prefetch: 3 }, async (delivery) => {
+      held.push(delivery);
+      if (held.length <= 3) await until('three are held', () => held.length >= 3);
+      await delivery.ack();
+    });
+    await until('all were seen', () => held.length === 5);
+    await consumer.stop();
+    expect(held.map(({ message: { body } }) => body).sort()).toEqual(numbers(5));
+  });
+
+  it('brings the unacknowledged back, in order and ahead of newer ones, when a consumer is lost', async () => {
+    const broker = connect();
+    const queue = freshQueue();
+    await publishAll(broker, queue, ['1', '2', '3']);
+    const held: Delivery[] = [];
+    let letGo: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => (letGo = resolve));
+    const lost = broker.consume(queue, { prefetch: 3 }, async (delivery) => {
+      held.push(delivery);
+      await released;
+    });
+    await until('three are held', () => held.length === 3);
+    await held[0]?.ack();
+    const abandoned = lost.abandon();
+    await until('the deliveries are told', () => held.every((delivery) => delivery.lost.aborted));
+    letGo();
+    await abandoned;
+    await publishAll(broker, queue, ['4']);
+    const again: ReceivedMessage[] = [];
+    const next = broker.consume(queue, { prefetch: 1 }, async (delivery) => {
+      again.push(delivery.message);
+      await delivery.ack();
+    });
+    await until('the rest was seen', () => again.length === 3);
+    await next.stop();
+    expect(bodies(again)).toEqual(['2', '3', '4']);
+    expect(again[0]?.headers['redelivered']).toBe('true');
+  });
+
+  it('takes a delivery whose handler threw as not acknowledged, and goes on', async () => {
+    const broker = connect();
+    const queue = freshQueue();
+    await publishAll(broker, queue, ['hard']);
+    let attempts = 0;
+    const consumer = broker.consume(queue, { prefetch: 1 }, async (delivery) => {
+      if (++attempts === 1) throw new Error('this one failed');
+      await delivery.ack();
+    });
+    await until('it came again', () => attempts === 2);
+    await consumer.stop();
+    expect(await drainAll(broker, queue)).toEqual([]);
+  });
+
+  it('lets a consumer finish what it began when it is stopped', async () => {
+    const broker = connect();
+    const queue = freshQueue();
+    await publishAll(broker, queue, ['begun', 'waiting']);
+    let began = false;
+    let finish: () => void = () => undefined;
+    const finished = new Promise<void>((resolve) => (finish = resolve));
+    const consumer = broker.consume(queue, { prefetch: 1 }, async (delivery) => {
+      began = true;
+      await finished;
+      await delivery.ack();
+    });
+    await until('it began', () => began);
+    const stopped = consumer.stop();
+    finish();
+    await stopped;
+    expect(await drainAll(broker, queue)).toEqual(['waiting']);
+  });
+}
+
+function describeDraining(connect: () => Broker): void {
+  it.each([0, 1, 5, 100, 1_000])('drains %i events in order, in batches of at most 100', async (count) => {
+    const broker = connect();
+    const queue = freshQueue();
+    await publishAll(broker, queue, numbers(count));
+    const batches: string[][] = [];
+    const { drained } = await broker.drain(queue, (batch) => Promise.resolve(void batches.push(bodies(batch))), {
+      timeoutMs: DEADLINE,
+    });
+    expect(batches.flat()).toEqual(numbers(count));
+    expect(drained).toBe(count);
+    expect(Math.max(0, ...batches.map((batch) => batch.length))).toBeLessThanOrEqual(100);
+    expect(await drainAll(broker, queue)).toEqual([]);
+  });
+
+  it('keeps the order of persistent events among others', async () => {
+    const broker = connect();
+    const queue = freshQueue();
+    for (const text of numbers(10)) await broker.publish(message(queue, text, { persistent: Number(text) % 3 === 0 }));
+    expect(await drainAll(broker, queue)).toEqual(numbers(10));
+  });
+
+  it('loses nothing and reads nothing twice over successive drains while events arrive', async () => {
+    const [broker, writer] = [connect(), connect()];
+    const queue = freshQueue();
+    const texts = numbers(300);
+    const seen: string[] = [];
+    const writing = { over: false };
+    const written = onOneConnection(writer, async (publish) => {
+      for (const text of texts) await publish(message(queue, text));
+    }).finally(() => (writing.over = true));
+    let drains = 0;
+    for (; !writing.over; drains++) seen.push(...(await drainAll(broker, queue)));
+    await written;
+    expect(drains).toBeGreaterThan(1);
+    seen.push(...(await drainAll(broker, queue)));
+    expect(seen).toEqual(texts);
+  });
+
+  it('gives every event to one of two drainers at once', async () => {
+    const [one, two, writer] = [connect(), connect(), connect()];
+    for (let round = 0; round < 5; round++) {
+      const queue = freshQueue();
+      const texts = numbers(round * 60);
+      await publishAll(writer, queue, texts);
+      const shares = await Promise.all([drainAll(one, queue), drainAll(two, queue)]);
+      expect(shares.flat().sort()).toEqual([...texts].sort());
+    }
+  });
+
+  it('gives every event to one drain while two drainers race with a writer', async () => {
+    const [one, two, writer] = [connect(), connect(), connect()];
+    const queue = freshQueue();
+    const texts = numbers(200);
+    const writing = { over: false };
+    const written = onOneConnection(writer, async (publish) => {
+      for (const text of texts) await publish(message(queue, text, { persistent: Number(text) % 10 === 0 }));
+    }).finally(() => (writing.over = true));
+    const drainWhileWriting = async (broker: Broker): Promise<string[]> => {
+      const seen: string[] = [];
+      while (!writing.over) seen.push(...(await drainAll(broker, queue)));
+      return seen;
+    };
+    const shares = await Promise.all([drainWhileWriting(one), drainWhileWriting(two)]);
+    await written;
+    const rest = await drainAll(one, queue);
+    const count = (text: string): number => Number(text);
+    expect([...shares.flat(), ...rest].map(count).sort((a, b) => a - b)).toEqual(texts.map(count));
+  });
+
+  it('leaves the events of a batch that could not be stored, and all behind it, on the queue', async () => {
+    const broker = connect();
+    const queue = freshQueue();
+    await publishAll(broker, queue, numbers(250));
+    let batches = 0;
+    const failing = broker.drain(queue, async () => {
+      await Promise.resolve();
+      if (++batches === 2) throw new Error('the database is away');
+    });
+    await expect(failing).rejects.toThrow('the database is away');
+    expect(await drainAll(broker, queue)).toEqual(numbers(250).slice(100));
+  });
+
+  it('cut off midway by its signal leaves what it has not acknowledged', async () => {
+    const broker = connect();
+    const queue = freshQueue();
+    await publishAll(broker, queue, numbers(150));
+    const cut = new AbortController();
+    const drain = broker.drain(
+      queue,
+      async () => {
+        cut.abort(new Error('the client has gone'));
+        await Promise.resolve();
+      },
+      { signal: cut.signal },
+    );
+    await expect(drain).rejects.toThrow('the client has gone');
+    expect(await drainAll(broker, queue)).toEqual(numbers(150));
+  });
+
+  it('that was aborted before it began touches nothing', async () => {
+    const broker = connect();
+    const queue = freshQueue();
+    await publishAll(broker, queue, ['a']);
+    const signal = AbortSignal.abort(new Error('never mind'));
+    await expect(broker.drain(queue, () => Promise.resolve(), { signal })).rejects.toThrow('never mind');
+    expect(await drainAll(broker, queue)).toEqual(['a']);
+  });
+}
+
+function describeFailures(connect: () => Broker, open: (urls: string) => Broker, server: () => BrokerUnderTest): void {
+  it(
+    'keeps every persistent message that was confirmed over kill -9, in order, and a consumer comes back',
+    async () => {
+      const broker = connect();
+      const queue = freshQueue();
+      await publishAll(broker, queue, numbers(200), true);
+      const taken: string[] = [];
+      const changes: boolean[] = [];
+      const other = freshQueue();
+      const consumer = broker.consume(
+        other,
+        { prefetch: 1, onConnectionChange: ({ connected }) => changes.push(connected) },
+        async (delivery) => {
+          taken.push(delivery.message.body);
+          await delivery.ack();
+        },
+      );
+      await consumer.ready;
+      await server().killAndRestart();
+      expect(await drainAll(broker, queue)).toEqual(numbers(200));
+      await broker.publish(message(other, 'after the restart'));
+      await until('the consumer is back', () => taken.length > 0);
+      await consumer.stop();
+      expect(taken).toEqual(['after the restart']);
+      expect(changes[0]).toBe(true);
+      expect(changes).toContain(false);
+      expect(changes.at(-1)).toBe(true);
+    },
+    LONG,
+  );
+
+  it(
+    'brings back nothing after kill -9 whose acknowledgement was confirmed',
+    async () => {
+      const broker = connect();
+      const queue = freshQueue();
+      await publishAll(broker, queue, numbers(20), true);
+      expect(await drainAll(broker, queue)).toEqual(numbers(20));
+      await server().killAndRestart();
+      expect(await drainAll(broker, queue)).toEqual([]);
+    },
+    LONG,
+  );
+
+  it(
+    'keeps the requests on the permanent queue over kill -9',
+    async () => {
+      const broker = connect();
+      const text = `http://server/api/docsets/${randomUUID()}?fmt=meta`;
+      await broker.publish(message(PACKAGE_REQUESTS, text, { persistent: true }));
+      await server().killAndRestart();
+      const seen: string[] = [];
+      const consumer = broker.consume(PACKAGE_REQUESTS, { prefetch: 1 }, async (delivery) => {
+        seen.push(delivery.message.body);
+        await delivery.ack();
+      });
+      await until('the request was seen', () => seen.includes(text));
+      await consumer.stop();
+    },
+    LONG,
+  );
+
+  it('says BrokerRefusedError when the passcode is wrong', async () => {
+    const { wrongPasscodeUrl } = server();
+    if (wrongPasscodeUrl === undefined) return;
+    const broker = open(wrongPasscodeUrl);
+    const queue = freshQueue();
+    await expect(broker.publish(message(queue, 'x'))).rejects.toBeInstanceOf(BrokerRefusedError);
+    await expect(broker.drain(queue, () => Promise.resolve())).rejects.toBeInstanceOf(BrokerRefusedError);
+  });
+
+  it('says BrokerUnavailableError when nobody listens', async () => {
+    const broker = open('stomp://127.0.0.1:1');
+    const queue = freshQueue();
+    await expect(broker.publish(message(queue, 'x'))).rejects.toBeInstanceOf(BrokerUnavailableError);
+    await expect(broker.drain(queue, () => Promise.resolve())).rejects.toBeInstanceOf(BrokerUnavailableError);
+  });
+
+  it('goes on to the next broker of a list when the first is not there', async () => {
+    const broker = open(`stomp://127.0.0.1:1,${server().urls[0] ?? ''}`);
+    const queue = freshQueue();
+    await broker.publish(message(queue, 'x'));
+    expect(await drainAll(broker, queue)).toEqual(['x']);
+  });
+}
