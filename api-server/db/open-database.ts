@@ -20,7 +20,8 @@ export interface DatabaseOptions {
 
 /** Opens the database and brings its tables up to date. Several processes may do that at once. */
 export async function openDatabase(options: DatabaseOptions, log?: Logger): Promise<Database> {
-  const database = options.databaseUrl === undefined ? await openOwn(options.dataDir) : connectTo(options.databaseUrl);
+  const { databaseUrl, dataDir } = options;
+  const database = databaseUrl === undefined ? await openOwn(dataDir, log) : connectTo(databaseUrl, log);
   try {
     await checkEncoding(database.knex);
     const applied = await migrate(database.knex);
@@ -32,10 +33,11 @@ export async function openDatabase(options: DatabaseOptions, log?: Logger): Prom
   }
 }
 
-async function openOwn(dataDir: string): Promise<Database> {
+async function openOwn(dataDir: string, log: Logger | undefined): Promise<Database> {
   const embedded = await openEmbedded(dataDir);
   const db = knex({
     client: 'pg',
+    log: knexLog(log),
     connection: { host: embedded.host, user: 'postgres', database: 'postgres' },
     // One session is all that the engine has: a second connection would only wait for the first.
     pool: { min: 0, max: 1 },
@@ -50,9 +52,10 @@ async function openOwn(dataDir: string): Promise<Database> {
   };
 }
 
-function connectTo(url: string): Database {
+function connectTo(url: string, log: Logger | undefined): Database {
   const db = knex({
     client: 'pg',
+    log: knexLog(log),
     connection: { connectionString: url, application_name: 'adit', connectionTimeoutMillis: 5_000 },
     pool: { min: 0, max: 10 },
     acquireConnectionTimeout: 10_000,
@@ -67,4 +70,14 @@ async function checkEncoding(db: Knex): Promise<void> {
   if (encoding !== 'UTF8') {
     throw new Error(`the database has encoding ${String(encoding)}: make it with "createdb -E UTF8 -T template0"`);
   }
+}
+
+/** Left alone, knex writes to the console what it then throws as well. */
+function knexLog(log: Logger | undefined): Knex.Logger {
+  return {
+    error: (message: unknown) => log?.debug({ knex: String(message) }, 'database'),
+    warn: (message: unknown) => log?.warn({ knex: String(message) }, 'database'),
+    debug: () => undefined,
+    deprecate: () => undefined,
+  };
 }

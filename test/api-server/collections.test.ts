@@ -1,21 +1,9 @@
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { describeOn, startPostgreSQL, type PostgreSQL } from '../servers/index.js';
-import { ndjson, removeTemplate, startFreshApiServer, type Client, type FreshApiServer } from './fresh-api-server.js';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { ndjson, type Client, type FreshApiServer } from './fresh-api-server.js';
+import { onEachDatabase } from './on-each-database.js';
 
-describe('on the embedded database', () => {
-  collectionsBehave(() => startFreshApiServer());
-  afterAll(removeTemplate);
-});
-
-describeOn('postgresql', 'on PostgreSQL', () => {
-  let postgresql: PostgreSQL;
-  beforeAll(async () => {
-    postgresql = await startPostgreSQL();
-  });
-  afterAll(() => postgresql.close());
-  collectionsBehave(async () => startFreshApiServer(await postgresql.createDatabase()));
-});
+onEachDatabase(collectionsBehave);
 
 interface Report {
   added: number;

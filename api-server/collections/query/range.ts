@@ -3,6 +3,7 @@
  * numbers, or texts that read as numbers, they are compared as numbers; else by their UTF-8 bytes, which puts ISO dates in order.
  * A date is as long as its bound: 1899-12-31 is not after 1899, as in Elasticsearch.
  */
+import { escapePointer } from '../../http/request-body.js';
 import { knownFields, onlyEntry, refuse, type Binding, type Condition, type QueryNode } from './compile-query.js';
 import { PLAIN_NUMBER } from './term.js';
 
@@ -13,7 +14,7 @@ const PARTIAL_DATE = /^\d{4}(-\d{2}){0,2}$/;
 
 export function compileRange(content: QueryNode, pointer: string): Condition {
   const [field, inner] = onlyEntry(content, pointer, 'a field, such as {"year": {"gte": 1900}}');
-  const fieldPointer = `${pointer}/${field}`;
+  const fieldPointer = `${pointer}/${escapePointer(field)}`;
   const bounds = knownFields(inner, fieldPointer, [...Object.keys(OPERATORS), 'boost']);
   const conditions = Object.entries(OPERATORS).flatMap(([name, operator]) => {
     const bound = bounds[name];

@@ -1,4 +1,5 @@
 /** `term`: a field of the metadata is exactly this value, or is a list that has it. */
+import { escapePointer } from '../../http/request-body.js';
 import { knownFields, onlyEntry, refuse, type Binding, type Condition, type QueryNode } from './compile-query.js';
 
 /** A number as text may be told from one that only looks like it: `01` and `1e3` stay texts. */
@@ -6,7 +7,7 @@ export const PLAIN_NUMBER = /^-?(0|[1-9]\d{0,14})(\.\d{1,15})?$/;
 
 export function compileTerm(content: QueryNode, pointer: string): Condition {
   const [field, inner] = onlyEntry(content, pointer, 'a field, such as {"year": 1900}');
-  const fieldPointer = `${pointer}/${field}`;
+  const fieldPointer = `${pointer}/${escapePointer(field)}`;
   const value =
     typeof inner === 'object' && inner !== null ? knownFields(inner, fieldPointer, ['value', 'boost'])['value'] : inner;
   if (!isScalar(value)) return refuse(fieldPointer, 'The value of a term is a text, a number, true or false.');

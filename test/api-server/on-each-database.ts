@@ -1,0 +1,21 @@
+/** Runs a suite on the embedded database, and on PostgreSQL where it is installed. */
+import { afterAll, beforeAll, describe } from '@jest/globals';
+import { describeOn, startPostgreSQL, type PostgreSQL } from '../servers/index.js';
+import { removeTemplate, startFreshApiServer, type FreshApiServer } from './fresh-api-server.js';
+
+/** @param body gets what starts an api-server on an empty database of its own */
+export function onEachDatabase(body: (start: () => Promise<FreshApiServer>) => void): void {
+  describe('on the embedded database', () => {
+    body(() => startFreshApiServer());
+    afterAll(removeTemplate);
+  });
+
+  describeOn('postgresql', 'on PostgreSQL', () => {
+    let postgresql: PostgreSQL;
+    beforeAll(async () => {
+      postgresql = await startPostgreSQL();
+    });
+    afterAll(() => postgresql.close());
+    body(async () => startFreshApiServer(await postgresql.createDatabase()));
+  });
+}
