@@ -1,4 +1,5 @@
 /** One package request, from its acceptance to its acknowledgement (design §3 and §4). */
+import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import {
   BrokerRefusedError,
@@ -72,6 +73,8 @@ async function work(
 ): Promise<JobEnd> {
   const ending = new AbortController();
   const signal = AbortSignal.any([delivery.lost, gone, ending.signal]);
+  // Every request under way listens to it.
+  setMaxListeners(0, signal);
   const watch = startStallWatch(config.stallTimeout, () => {
     const seconds = Math.round(config.stallTimeout / 1000);
     ending.abort(

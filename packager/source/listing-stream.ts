@@ -54,7 +54,7 @@ export async function* streamListing(client: SourceClient, request: ListingReque
 export async function assertStillWanted(client: SourceClient, request: ListingRequest): Promise<void> {
   try {
     const answer = await client.get(request.url, ACCEPT);
-    await answer.pieces.return(undefined);
+    answer.discard();
   } catch (error) {
     const failure = failureOf(error, request);
     if (failure instanceof DumpGoneError) throw failure;

@@ -1,5 +1,6 @@
 /** Asks the api-server, or a server of another make, for members and bytes (docs/packager-http.md). */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isNativeError } from 'node:util/types';
 import pRetry from 'p-retry';
 import { DumpGoneError, JobFailedError } from '../job/job-failure.js';
 
@@ -20,10 +21,11 @@ export interface SourceClientOptions {
 
 /** An answer with status 200, its body unread. */
 export interface SourceAnswer {
-  /** To be read to its end or returned, or the connection stays open. Throws `SourceInterruptedError`. */
+  /** To be read, or the connection stays open. Throws `SourceInterruptedError`. */
   pieces: AsyncGenerator<Buffer>;
+  /** Closes the connection instead of reading the body. */
+  discard(): void;
   contentType: string;
-  contentLength: number | undefined;
 }
 
 export interface SourceClient {
@@ -89,16 +91,20 @@ export function createSourceClient(options: SourceClientOptions): SourceClient {
       if (url.origin !== apiUrl.origin) {
         throw new JobFailedError('source-refused', `The packager may ask ${apiUrl.origin} only, not ${url.origin}.`);
       }
+      const request = linkedTo(signal);
       // A redirect is not followed: its target would be sent the packager's key.
-      const response = await fetch(url, { headers: { ...headers, Accept: accept }, signal, redirect: 'manual' }).catch(
-        (cause: unknown) => {
-          if (signal.aborted) throw signal.reason;
-          throw new SourceBusyError(`no answer from ${url.origin}`, 0, { cause });
-        },
-      );
-      if (response.status === 200 && response.body !== null)
-        return answerOf(response, readPieces(response.body, options));
-      throw await refusal(response);
+      const asked = { headers: { ...headers, Accept: accept }, signal: request.signal, redirect: 'manual' } as const;
+      try {
+        const response = await fetch(url, asked);
+        if (response.status !== 200 || response.body === null) throw await refusal(response);
+        const pieces = readPieces(response.body, options, request);
+        return answerOf(response, pieces, () => request.abort());
+      } catch (error) {
+        request.unlink();
+        if (signal.aborted) throw signal.reason;
+        if (!isFetchFailure(error)) throw error;
+        throw new SourceBusyError(`no answer from ${url.origin}`, 0, { cause: error });
+      }
     },
 
     untilAnswered: (work) =>
@@ -121,19 +127,46 @@ export function createSourceClient(options: SourceClientOptions): SourceClient {
   }
 }
 
-function answerOf(response: Response, pieces: AsyncGenerator<Buffer>): SourceAnswer {
-  const length = response.headers.get('content-length');
-  const isPlain = response.headers.get('content-encoding') === null;
+interface LinkedRequest {
+  signal: AbortSignal;
+  abort(): void;
+  /** Ends the link once the request is over. */
+  unlink(): void;
+}
+
+/** fetch forgets its listeners only when they are collected: on one signal for a million requests they would pile up. */
+function linkedTo(signal: AbortSignal): LinkedRequest {
+  const controller = new AbortController();
+  const follow = (): void => controller.abort(signal.reason);
+  if (signal.aborted) follow();
+  signal.addEventListener('abort', follow, { once: true });
+  return {
+    signal: controller.signal,
+    abort() {
+      signal.removeEventListener('abort', follow);
+      controller.abort();
+    },
+    unlink: () => signal.removeEventListener('abort', follow),
+  };
+}
+
+/** fetch rejects with a TypeError where the network failed. */
+function isFetchFailure(error: unknown): boolean {
+  return isNativeError(error) && error.name === 'TypeError';
+}
+
+function answerOf(response: Response, pieces: AsyncGenerator<Buffer>, discard: () => void): SourceAnswer {
   return {
     pieces,
+    discard,
     contentType: response.headers.get('content-type') ?? '',
-    contentLength: length !== null && isPlain ? Number(length) : undefined,
   };
 }
 
 async function* readPieces(
   body: ReadableStream<Uint8Array>,
   { signal, onBytes }: SourceClientOptions,
+  request: LinkedRequest,
 ): AsyncGenerator<Buffer> {
   try {
     for await (const piece of body as unknown as AsyncIterable<Uint8Array>) {
@@ -143,6 +176,8 @@ async function* readPieces(
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
     throw new SourceInterruptedError('the connection broke', { cause });
+  } finally {
+    request.unlink();
   }
 }
 

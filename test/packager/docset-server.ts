@@ -81,6 +81,7 @@ export async function startDocsetServer(
     const formats = (asked.searchParams.get('fmt') ?? 'txt').split(',');
     response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
     response.write(`${JSON.stringify({ docset: { id: '5', created: CREATED, revision: 1, members, ...docset } })}\n`);
+    response.setMaxListeners(0);
     for (const document of list()) {
       if (response.destroyed) return;
       const isRoomLeft = response.write(`${JSON.stringify(memberOf(document, formats, url))}\n`);

@@ -2,6 +2,13 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { startDocsetServer, type DocsetServer, type TestDocument } from './docset-server.js';
 import { openStage, type Stage } from './packager-stage.js';
+import { execFile } from 'node:child_process';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { findProgram } from '../servers/server-process.js';
 import { readBag, textOf } from './read-bag.js';
 
 const DOCUMENTS: TestDocument[] = [
@@ -66,5 +73,138 @@ describe('a package request', () => {
     expect(textOf(bag, 'bag-info.txt')).toContain('Files-Requested: 9\nFiles-Packed: 6\nFiles-Omitted: 3\n');
     const [first] = server.headers;
     expect(first).toMatchObject({ 'x-api-key': server.key, 'adit-dump': 'd1' });
+  });
+
+  test('gives the same bytes each time, whatever the time and the machine that serves it', async () => {
+    await stage.start();
+    const archives: Buffer[] = [];
+    for (const dump of ['d1', 'd2']) {
+      await stage.request(server.docsetUrl('txt,meta'), dump);
+      archives.push(await stage.readArchive((await stage.eventsUntil('Complete')).at(-1)));
+    }
+    expect(archives[0]?.equals(archives[1] ?? Buffer.alloc(0))).toBe(true);
+  });
+
+  test('is a zip that other programs find whole', async () => {
+    await stage.start();
+    await stage.request(server.docsetUrl('meta,txt,pdf'), 'd1');
+    const file = join(stage.folder, 'archive.zip');
+    await writeFile(file, await stage.readArchive((await stage.eventsUntil('Complete')).at(-1)));
+    const programs: [string, string[]][] = [
+      ['unzip', ['-tq', file]],
+      ['7z', ['t', file]],
+      ['python3', ['-m', 'zipfile', '-t', file]],
+    ];
+    for (const [program, args] of programs) {
+      const path = findProgram(program);
+      if (path !== undefined) await promisify(execFile)(path, args);
+    }
+  });
+
+  test('fetches sixteen documents at once, and no more', async () => {
+    await server.close();
+    const documents = Array.from({ length: 100 }, (_, index) => ({
+      ref: `doc-${String(index).padStart(3, '0')}`,
+      files: { txt: { content: `${index}` } },
+    }));
+    let open = 0;
+    let most = 0;
+    server = await startDocsetServer(documents, { port: Number(new URL(server.url).port) });
+    server.setFault(async (_request, response, { pathname }) => {
+      if (pathname.startsWith('/api/docsets')) return false;
+      open += 1;
+      most = Math.max(most, open);
+      response.once('close', () => (open -= 1));
+      // A server that takes its time.
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return false;
+    });
+    await stage.start();
+    await stage.request(server.docsetUrl('txt'), 'd1');
+    expect((await stage.eventsUntil('Complete')).at(-1)).toMatchObject({ documents: 100 });
+    expect(most).toBe(16);
+  });
+
+  test('reports its progress, never twice in half a second and with what is left', async () => {
+    await server.close();
+    const documents = Array.from({ length: 200 }, (_, index) => ({
+      ref: `doc-${String(index).padStart(3, '0')}`,
+      files: { txt: { content: 'x'.repeat(100) } },
+    }));
+    server = await startDocsetServer(documents, { port: Number(new URL(server.url).port) });
+    server.setFault(async (_request, _response, { pathname }) => {
+      // A slow server: the job has to take some seconds.
+      if (!pathname.startsWith('/api/docsets')) await new Promise((resolve) => setTimeout(resolve, 150));
+      return false;
+    });
+    await stage.start();
+    await stage.request(server.docsetUrl('txt'), 'd1');
+    const events = await stage.eventsUntil('Complete');
+    const progress = events.flatMap((event) => (event.type === 'Progress' ? [event] : []));
+    expect(progress.length).toBeGreaterThan(0);
+    expect(progress.length).toBeLessThanOrEqual(4);
+    expect(events.map(({ sequence }) => sequence)).toEqual(events.map((_, index) => index + 1));
+    for (const event of progress) {
+      expect(event).toMatchObject({ phase: 'packaging', documents: { total: 200 } });
+      expect(event.remainingSeconds).toBeGreaterThan(0);
+      expect(event.remainingSeconds).toBeLessThan(60);
+    }
+  });
+});
+
+describe('a server of another make', () => {
+  test('that sends no headers is answered with what its body alone says', async () => {
+    await stage.start();
+    await stage.sendBare(`\r\n ${server.url}/api/docsets/5?fmts=txt,meta \r\n`);
+    const events = await stage.eventsUntil('Complete');
+    expect(events.map(({ type, dump, sequence }) => [type, dump, sequence])).toEqual([
+      ['Accepted', undefined, undefined],
+      ['Complete', undefined, undefined],
+    ]);
+    await readBag(await stage.readArchive(events.at(-1)));
+    expect(server.headers[0]).not.toHaveProperty('adit-dump');
+  });
+
+  test('that lists refs only is asked for each document by its media type', async () => {
+    const asked: string[] = [];
+    const first = createServer((request, response) => {
+      asked.push(`${String(request.url)} ${String(request.headers.accept)}`);
+      if (request.url?.startsWith('/docsets/5') === true) {
+        response.setHeader('Content-Type', 'application/json');
+        response.end('{"id":5,"members":[{"url":"/documents/1","ref":"one"},{"url":"/documents/2","ref":"two"}]}');
+      } else if (request.url === '/documents/2/text') response.writeHead(404).end();
+      else response.end(`bytes of ${String(request.url)}`);
+    });
+    await new Promise<void>((resolve) => first.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(first.address() as AddressInfo).port}`;
+    await stage.start({ API_URL: url });
+    await stage.sendBare(`${url}/docsets/5?fmt=meta,txt`);
+    const last = (await stage.eventsUntil('Complete')).at(-1);
+    expect(last).toMatchObject({ documents: 1, omitted: 1 });
+    const bag = await readBag(await stage.readArchive(last));
+    expect(textOf(bag, 'data/one.txt')).toBe('bytes of /documents/1/text');
+    expect(textOf(bag, 'data/two.json')).toBe('bytes of /documents/2');
+    expect(textOf(bag, 'omitted.csv')).toBe('ref,format,reason\ntwo,txt,missing\n');
+    expect(asked).toContain('/documents/1/text text/plain');
+    await new Promise((resolve) => first.close(resolve));
+  });
+});
+
+describe('the health port', () => {
+  test('tells whether the broker is there, and what was done', async () => {
+    const packager = await stage.start({ HEALTH_PORT: '0' });
+    await stage.request(server.docsetUrl('txt'), 'd1');
+    await stage.eventsUntil('Complete');
+    const url = `http://127.0.0.1:${String(packager.healthPort())}`;
+    const health = await fetch(`${url}/healthz`);
+    expect(health.status).toBe(200);
+    expect(await health.json()).toMatchObject({ healthy: true, broker: 'connected' });
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    expect(metrics).toContain('adit_packager_files_total{outcome="packed"} 2');
+    expect((await fetch(`${url}/other`)).status).toBe(404);
+    expect((await fetch(`${url}/metrics`, { method: 'POST' })).status).toBe(405);
+    await stage.embedded.stop();
+    const sick = await fetch(`${url}/healthz`);
+    expect(sick.status).toBe(503);
   });
 });

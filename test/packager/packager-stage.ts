@@ -1,7 +1,7 @@
 /** Embedded broker, folder, packager: what a test of whole jobs needs, and nothing of it pretended. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { pino } from 'pino';
 import { startEmbeddedBroker, type EmbeddedBroker } from '../../queue-config/embedded-broker/index.js';
 import {
@@ -33,6 +33,8 @@ export interface Stage {
   /** Drains the docset's queue until an event of that type came; answers all since the last call. */
   eventsUntil(type: PackagerEvent['type'], deadlineMs?: number): Promise<PackagerEvent[]>;
   drain(destination: Destination): Promise<ReceivedMessage[]>;
+  /** Package requests that are not acknowledged. */
+  requests(): number;
   readArchive(event: PackagerEvent | undefined): Promise<Buffer>;
   close(): Promise<void>;
 }
@@ -96,6 +98,10 @@ export async function openStage(apiUrl: string, brokerUrl?: (own: string) => str
       return events;
     },
     drain,
+    requests() {
+      const queue = embedded.statistics().queues.find(({ name }) => name === PACKAGE_REQUESTS);
+      return (queue?.depth ?? 0) + (queue?.unacknowledged ?? 0);
+    },
     readArchive(event) {
       if (event?.type !== 'Complete') throw new Error(`not complete: ${JSON.stringify(event)}`);
       return readFile(new URL(event.url));
@@ -107,4 +113,13 @@ export async function openStage(apiUrl: string, brokerUrl?: (own: string) => str
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Paths of all files under a folder, hidden ones too, relative to it. */
+export async function filesUnder(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .sort();
 }
