@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Installs the real servers that the tests run on, and only what is missing of them.
+#
+#   test/servers/install.sh                        all of them
+#   test/servers/install.sh activemq postgresql    only these
+#
+# Servers: activemq, activemq-debian, postgresql, radosgw. For Debian 12, as root (or with sudo).
+# What no Debian package brings goes to $ADIT_SERVERS (default: adit-servers in the user's cache folder).
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${ADIT_SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/adit-servers}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+updated=
+# install_packages PACKAGE…: those that are not installed yet. No service is started: the tests run their own.
+install_packages() {
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} = 0 ] && return
+  if [ -z "$updated" ]; then
+    as_root apt-get update -qq
+    updated=yes
+  fi
+  as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# Prints the major version of the Java on PATH, 0 where there is none.
+java_major() {
+  local version
+  version=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -1)
+  echo "${version:-0}"
+}
+
+# ActiveMQ's modules at the version that activemq/pom.xml pins; Debian's 5.17 where Maven cannot bring them.
+install_activemq() {
+  local pom=$here/activemq/pom.xml version target building
+  version=$(sed -n 's:.*<activemq.version>\(.*\)</activemq.version>.*:\1:p' "$pom")
+  target=$cache/activemq-$version
+  [ -d "$target" ] && return
+  [ "$(java_major)" -ge 17 ] || install_packages openjdk-17-jre-headless
+  command -v mvn >/dev/null || install_packages maven
+  mkdir -p "$cache"
+  building=$(mktemp -d "$cache/building.XXXXXX")
+  if mvn -q -B -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$building/lib"; then
+    mv -T "$building/lib" "$target" 2>/dev/null || [ -d "$target" ]
+    rm -rf "$building"
+  else
+    rm -rf "$building"
+    echo "install.sh: Maven did not bring ActiveMQ $version; installing Debian's instead" >&2
+    install_activemq_debian
+  fi
+}
+
+install_activemq_debian() {
+  [ "$(java_major)" -ge 11 ] || install_packages openjdk-17-jre-headless
+  install_packages activemq libxstream-java
+}
+
+install_postgresql() {
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || install_packages postgresql
+}
+
+# A monitor and one storage daemon (in memory) are what a gateway needs to answer.
+install_radosgw() {
+  install_packages radosgw ceph-mon ceph-osd ceph-common
+}
+
+[ $# -gt 0 ] || set -- activemq activemq-debian postgresql radosgw
+for server in "$@"; do
+  case $server in
+    activemq | activemq-debian | postgresql | radosgw) "install_${server//-/_}" ;;
+    *)
+      echo "install.sh: no such server: $server (activemq, activemq-debian, postgresql, radosgw)" >&2
+      exit 2
+      ;;
+  esac
+done

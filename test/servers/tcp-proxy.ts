@@ -1,0 +1,73 @@
+/** A TCP proxy that counts what passes and can cut or stall it: shows that nobody talks, and makes networks fail. */
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+
+export interface TcpProxy {
+  readonly port: number;
+  /** Bytes that passed since the start, both directions together. */
+  bytes(): number;
+  /** Connections made since the start. */
+  connections(): number;
+  /** Connections that stand now. */
+  open(): number;
+  /** Breaks every connection that stands; new ones are let through. */
+  cut(): void;
+  /** Passes nothing on, on connections old and new, until `resume`; nobody is told. */
+  stall(): void;
+  resume(): void;
+  close(): Promise<void>;
+}
+
+/** Listens on a free port of loopback and passes everything on to `port`. */
+export async function startTcpProxy(port: number): Promise<TcpProxy> {
+  const pairs = new Set<[Socket, Socket]>();
+  let bytes = 0;
+  let connections = 0;
+  let stalled = false;
+  const server = createServer({ noDelay: true }, (near) => {
+    connections += 1;
+    const far = connect({ port, host: '127.0.0.1', noDelay: true });
+    const pair: [Socket, Socket] = [near, far];
+    pairs.add(pair);
+    for (const [from, to] of [pair, [far, near] as const]) {
+      from.on('data', (chunk) => {
+        bytes += chunk.length;
+        to.write(chunk);
+      });
+      from.on('end', () => to.end());
+      // An error is followed by 'close', which ends the other side.
+      from.on('error', () => undefined);
+      from.on('close', () => {
+        to.destroy();
+        pairs.delete(pair);
+      });
+      if (stalled) from.pause();
+    }
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port: 0, host: '127.0.0.1' }, resolve);
+  });
+  const cut = (): void => {
+    for (const pair of pairs) for (const socket of pair) socket.destroy();
+  };
+  return {
+    port: (server.address() as AddressInfo).port,
+    bytes: () => bytes,
+    connections: () => connections,
+    open: () => pairs.size,
+    cut,
+    stall() {
+      stalled = true;
+      for (const pair of pairs) for (const socket of pair) socket.pause();
+    },
+    resume() {
+      stalled = false;
+      for (const pair of pairs) for (const socket of pair) socket.resume();
+    },
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      cut();
+      await closed;
+    },
+  };
+}
