@@ -38,7 +38,6 @@ const UNSUPPORTED = ['selector', 'browser', 'activemq.exclusive'];
 export function createCommands(options: CommandOptions): Commands {
   const { queues, limits, confirm } = options;
   const subscriptions = new Map<string, Subscription>();
-  const holders = new Map<string, Subscription>();
   let deliveries = 0;
   let leaving = false;
 
@@ -70,11 +69,8 @@ export function createCommands(options: CommandOptions): Commands {
       mode,
       isDrain,
       window,
-      nextAckId: () => {
-        const ackId = `${id}/${++deliveries}`;
-        holders.set(ackId, subscription);
-        return ackId;
-      },
+      // Names its subscription, so that nothing has to be remembered of what was acknowledged.
+      nextAckId: () => `${id}/${++deliveries}`,
     });
     subscriptions.set(id, subscription);
     confirm(frame);
@@ -86,14 +82,13 @@ export function createCommands(options: CommandOptions): Commands {
     const subscription = subscriptions.get(id);
     if (subscription === undefined) throw new Refusal(`no subscription ${quoted(id)}`, { fatal: false });
     subscriptions.delete(id);
-    for (const [ackId, holder] of holders) if (holder === subscription) holders.delete(ackId);
     subscription.close('consumer left');
     confirm(frame);
   }
 
   function acknowledge(frame: Frame, settle: (of: Subscription, messages: StoredMessage[]) => void): void {
     const id = required(frame, 'id');
-    const subscription = holders.get(id);
+    const subscription = subscriptions.get(id.slice(0, id.lastIndexOf('/')));
     const messages = subscription?.take(id);
     if (subscription === undefined || messages === undefined) {
       throw new Refusal(`nothing waits for the acknowledgement ${quoted(id)}`, {
@@ -101,7 +96,6 @@ export function createCommands(options: CommandOptions): Commands {
         fatal: false,
       });
     }
-    holders.delete(id);
     settle(subscription, messages);
     const durable = frame.headers.has('receipt') && messages.some(({ persistent }) => persistent);
     confirm(frame, durable ? options.durable() : undefined);
@@ -118,7 +112,6 @@ export function createCommands(options: CommandOptions): Commands {
   function close(cause: 'consumer lost' | 'consumer left'): void {
     const all = [...subscriptions.values()];
     subscriptions.clear();
-    holders.clear();
     for (const subscription of all) subscription.close(cause);
   }
 

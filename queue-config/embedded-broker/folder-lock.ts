@@ -1,6 +1,6 @@
 /** Keeps two brokers from writing one journal. */
 import { randomUUID } from 'node:crypto';
-import { link, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { constants, copyFile, link, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from './log-event.js';
 
@@ -41,13 +41,24 @@ async function create(path: string, holder: Holder): Promise<boolean> {
   const aside = `${path}.${holder.token}`;
   await writeFile(aside, JSON.stringify(holder));
   try {
-    await link(aside, path);
+    await place(aside, path);
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    if (isCode(error, 'EEXIST')) return false;
     throw error;
   } finally {
     await rm(aside, { force: true });
+  }
+}
+
+/** Puts a whole file under a name that must be free. */
+async function place(aside: string, path: string): Promise<void> {
+  try {
+    await link(aside, path);
+  } catch (error) {
+    if (isCode(error, 'EEXIST')) throw error;
+    // Some mounted file systems have no links.
+    await copyFile(aside, path, constants.COPYFILE_EXCL);
   }
 }
 
@@ -59,13 +70,13 @@ async function takeOver(path: string, folder: string, log: Log): Promise<void> {
   try {
     await rename(path, aside);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    if (isCode(error, 'ENOENT')) return;
     throw error;
   }
   const moved = await read(aside);
   if (moved?.token !== holder?.token) {
     // Another one was quicker, and what was moved is its lock: give it back.
-    await link(aside, path).catch(() => undefined);
+    await place(aside, path).catch(() => undefined);
   } else if (holder !== undefined) {
     log({ event: 'lock-taken-over', folder, pid: holder.pid });
   }
@@ -87,7 +98,7 @@ async function isAlive({ pid, started }: Holder): Promise<boolean> {
     process.kill(pid, 0);
   } catch (error) {
     // EPERM: it lives, and belongs to somebody else.
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    if (isCode(error, 'ESRCH')) return false;
   }
   const now = await startTimeOf(pid);
   return started === undefined || now === undefined || now === started;
@@ -106,6 +117,10 @@ async function startTimeOf(pid: number): Promise<string | undefined> {
   } catch {
     return undefined;
   }
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return (error as NodeJS.ErrnoException).code === code;
 }
 
 function heldBy(folder: string, pid: number): Error {

@@ -11,7 +11,10 @@ import { recoverJournal } from './journal-recovery.js';
 import type { MessageLog } from './queues.js';
 
 export interface Journal extends MessageLog {
-  /** Resolves when all that was written so far is on the disk; rejects when it could not be. */
+  /**
+   * Resolves when all that was written so far is on the disk. Rejects when it could not be: the broker still has it in memory,
+   * and writes the whole journal anew when it is asked next.
+   */
   durable(): Promise<void>;
   close(): Promise<void>;
 }

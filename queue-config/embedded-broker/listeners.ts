@@ -16,17 +16,27 @@ export interface Listener {
 type Accept = (transport: Transport) => TransportEvents;
 
 const SUBPROTOCOL = 'v12.stomp';
+/** Connections beyond the limit that may be told so at a time; others are closed without a word. */
+const REFUSED_AT_A_TIME = 100;
 /** Room for the framing around a STOMP frame of the largest size, so that it is our limit that is met, with its ERROR frame. */
 const MESSAGE_SLACK = 64 * 1024;
 
+export interface ListenOptions {
+  host: string;
+  port: number;
+  limits: Limits;
+  accept: Accept;
+}
+
 /** @throws {Error} when the port is taken */
-export async function listenTcp(host: string, port: number, accept: Accept): Promise<Listener> {
+export async function listenTcp({ host, port, limits, accept }: ListenOptions): Promise<Listener> {
   const sockets = new Set<Socket>();
   const server = createTcpServer((socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     tcpTransport(socket, accept);
   });
+  server.maxConnections = limits.connections + REFUSED_AT_A_TIME;
   const address = await listen(server, host, port);
   return {
     url: `stomp://${address}`,
@@ -34,13 +44,9 @@ export async function listenTcp(host: string, port: number, accept: Accept): Pro
   };
 }
 
-export interface WebSocketOptions {
-  host: string;
-  port: number;
-  limits: Limits;
+export interface WebSocketOptions extends ListenOptions {
   /** Whether pages of other sites may connect: without a login, any page open in a browser here could. */
   foreignPages: boolean;
-  accept: Accept;
 }
 
 /** @throws {Error} when the port is taken */
@@ -57,10 +63,13 @@ export async function listenWebSocket({
     maxPayload: limits.frameBytes + MESSAGE_SLACK,
     handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
   });
-  const server = createHttpServer((_request, response) => {
+  const { connectMs } = limits;
+  const patience = { headersTimeout: connectMs, requestTimeout: connectMs, connectionsCheckingInterval: connectMs };
+  const server = createHttpServer(patience, (_request, response) => {
     response.writeHead(426, { upgrade: 'websocket', 'content-type': 'text/plain' });
     response.end(`This port speaks WebSocket with the subprotocol ${SUBPROTOCOL}.\n`);
   });
+  server.maxConnections = limits.connections + REFUSED_AT_A_TIME;
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const status = refusalOf(request, foreignPages);
     if (status !== undefined) {

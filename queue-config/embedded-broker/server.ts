@@ -61,7 +61,7 @@ export async function startEmbeddedBroker(options: EmbeddedBrokerOptions): Promi
     const mayLogIn = accounts === undefined ? undefined : createLoginCheck(accounts);
     const reception = createReception({ queues, limits, durable: () => journal.durable(), mayLogIn, log });
     const accept = (transport: Transport): TransportEvents => reception.accept(transport);
-    const tcp = await listenTcp(host, port, accept);
+    const tcp = await listenTcp({ host, port, limits, accept });
     releases.push(() => tcp.close());
     const webSocket =
       webSocketPort === undefined
