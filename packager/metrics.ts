@@ -1,8 +1,6 @@
 /** What a packager counts. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 
-export type JobOutcome = 'complete' | 'failed' | 'gone' | 'lost';
-
 export type PackagerMetrics = ReturnType<typeof createMetrics>;
 
 export function createMetrics() {

@@ -30,8 +30,3 @@ export class DumpGoneError extends Error {
     super('nobody wants this dump any more', options);
   }
 }
-
-/** The request is no longer ours: its connection is lost, or this packager stops. Nothing is said. */
-export class RequestLostError extends Error {
-  override readonly name = 'RequestLostError';
-}

@@ -11,7 +11,7 @@ export type FetchedFile =
   { type: 'fetched'; content: Buffer; sha256: string; mediaType: string } | { type: 'omitted'; reason: Omission };
 
 /** Held whole in memory, since an entry of the archive is opened only when all of it is there. */
-export const LARGEST_FILE = 1024 * 1024 * 1024;
+const LARGEST_FILE = 1024 * 1024 * 1024;
 
 /** Tries of bytes that the server says it cannot read, or that break off. */
 const READ_TRIES = 4;

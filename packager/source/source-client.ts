@@ -44,7 +44,7 @@ export interface SourceClient {
 }
 
 /** 429, 502, 503, 504, or no answer at all. */
-export class SourceBusyError extends Error {
+class SourceBusyError extends Error {
   override readonly name = 'SourceBusyError';
   constructor(
     message: string,

@@ -36,7 +36,7 @@ export interface DocsetServer {
 }
 
 export const KEY = 'packager-key';
-export const CREATED = '2026-11-22T01:00:01.234Z';
+const CREATED = '2026-11-22T01:00:01.234Z';
 
 export async function startDocsetServer(
   documents: TestDocument[] | (() => Iterable<TestDocument>),

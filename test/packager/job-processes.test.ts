@@ -59,7 +59,7 @@ async function startProcess(env: Record<string, string> = {}): Promise<ChildProc
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   children.push(child);
-  await once(child.stdout ?? child, 'data');
+  await once(child.stdout, 'data');
   return child;
 }
 

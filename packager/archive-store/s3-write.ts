@@ -1,0 +1,65 @@
+/** Writes a stream of any length as one S3 object, and leaves nothing where that fails. */
+import { createHash } from 'node:crypto';
+import { DeleteObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { StoreUnavailableError, type WriteOptions, type WrittenObject } from './archive-store.js';
+import { abortUploads, partSize, startMultipartUpload, type MultipartUpload } from './multipart-upload.js';
+import { cutIntoParts } from './parts.js';
+
+interface WriteTarget {
+  client: S3Client;
+  bucket: string;
+  key: string;
+  put: (key: string, content: Buffer, mediaType: string, ifAbsent: boolean, signal?: AbortSignal) => Promise<void>;
+}
+
+/** A small object goes by one PutObject, anything longer by a multipart upload. */
+export async function writeObject(
+  { client, bucket, key, put }: WriteTarget,
+  source: AsyncIterable<Buffer>,
+  { mediaType, signal, onBytes }: WriteOptions,
+): Promise<WrittenObject> {
+  const hash = createHash('sha256');
+  let size = 0;
+  let upload: MultipartUpload | undefined;
+  signal?.throwIfAborted();
+  try {
+    for await (const { part, number, last } of cutIntoParts(source, partSize)) {
+      signal?.throwIfAborted();
+      hash.update(part);
+      size += part.length;
+      if (number === 1 && last) {
+        await put(key, part, mediaType, false, signal);
+        onBytes?.(part.length);
+        break;
+      }
+      upload ??= await startMultipartUpload({ client, bucket, key, mediaType }, { signal, onBytes });
+      await upload.add(part, number);
+    }
+    await upload?.complete();
+    return { size, sha256: hash.digest('hex') };
+  } catch (error) {
+    await clearAway({ client, bucket, key }, upload, error);
+    // A request cut short by the signal rejects with the SDK's own AbortError: the signal's reason says why.
+    throw signal?.aborted === true ? signal.reason : error;
+  }
+}
+
+/** After a failed write. The write's own error is the one to report; that the clearing failed too is its `cause`. */
+async function clearAway(
+  { client, bucket, key }: { client: S3Client; bucket: string; key: string },
+  upload: MultipartUpload | undefined,
+  writeError: unknown,
+): Promise<void> {
+  try {
+    await upload?.abort();
+    // An upload that was created, but whose answer was lost, is found by its key only.
+    await abortUploads(client, bucket, key);
+    // A PutObject, or a completion, whose answer was lost may have made the object all the same.
+    await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }));
+  } catch (clearingError) {
+    const errors = [writeError, clearingError];
+    throw new StoreUnavailableError(`the write of ${key} failed, and clearing it away did too`, {
+      cause: new AggregateError(errors),
+    });
+  }
+}
