@@ -103,8 +103,14 @@ export async function openJournal({
         fail(error as Error);
         for (const { reject } of asking) reject(error as Error);
       }
-      if (compacting === undefined && !broken && size > compactAbove && liveBytes * 2 < size) compacting = compact();
+      if (isCompactionDue()) compacting = compact();
     }
+  }
+
+  /** Not while one is under way or waits to take its place: what happened since it began would be forgotten. */
+  function isCompactionDue(): boolean {
+    if (broken || compacting !== undefined || compacted !== undefined) return false;
+    return size > compactAbove && liveBytes * 2 < size;
   }
 
   function fail(error: Error): void {
