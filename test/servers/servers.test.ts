@@ -101,7 +101,7 @@ describeOn('radosgw', 'a real S3 server', () => {
       expect(await stored.Body?.transformToString()).toBe('bytes');
       await expect(
         client.send(new PutObjectCommand({ Bucket, Key: 'a', Body: Buffer.from('other'), IfNoneMatch: '*' })),
-      ).rejects.toThrow(expect.objectContaining({ name: 'PreconditionFailed' }) as Error);
+      ).rejects.toThrow(expect.objectContaining({ name: 'PreconditionFailed' }));
       expect((await fetch(`${server.endpoint}/${Bucket}/a`)).status).toBe(403);
     } finally {
       client.destroy();
