@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { PassThrough } from 'node:stream';
 import { isNativeError } from 'node:util/types';
 import { ZipArchive } from 'archiver';
+import { joinSmallWrites } from './join-small-writes.js';
 
 /** What a reader of the finished zip has to find again. */
 export interface ZipContents {
@@ -118,6 +119,7 @@ export function createZipWriter(date: Date): ZipWriter {
       }
     },
     async finish() {
+      if (end === undefined) joinSmallWrites(archive);
       await settled('end', () => void archive.finalize().catch(fail));
       end ??= { type: 'finished' };
       return { entries, namesSha256: names.digest('hex') };
