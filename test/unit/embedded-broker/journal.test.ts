@@ -84,6 +84,40 @@ describe('kill -9', () => {
     }
   });
 
+  it('loses nothing that was confirmed while the journal is compacted all the time', async () => {
+    const folder = await temporaryFolder();
+    const sent = new Set<string>();
+    const confirmed = new Set<string>();
+    let churned = 0;
+    for (let round = 0; round < 5; round++) {
+      const broker = await startBrokerProcess(build, { folder, limits: { compactBytes: 1_000 } });
+      releaseAfterTest(() => broker.kill());
+      const clients = await Promise.all(Array.from({ length: 6 }, () => connectRaw(broker.url)));
+      clients[0]?.send('SUBSCRIBE', { destination: '/queue/churn', id: '1' });
+      const working = clients.map(async (client, index) => {
+        for (let at = 0; !client.closed; at++) {
+          const body = `${round}-${index}-${at}`;
+          sent.add(body);
+          client.send('SEND', { destination: '/queue/churn', persistent: 'true' }, 'x'.repeat(3_000));
+          await client.ask('SEND', PERSISTENT, body);
+          confirmed.add(body);
+          churned += 3_000;
+        }
+      });
+      const enough = confirmed.size + 100 + 37 * round;
+      await until('enough are confirmed', () => confirmed.size >= enough);
+      await broker.kill();
+      await Promise.allSettled(working);
+    }
+    const { url } = await startBroker({ folder });
+    const kept = await contents(url);
+    expect([...confirmed].filter((body) => !kept.includes(body))).toEqual([]);
+    expect(kept.filter((body) => !sent.has(body))).toEqual([]);
+    expect(new Set(kept).size).toBe(kept.length);
+    expect(churned).toBeGreaterThan(1_000_000);
+    expect(await sizeOf(folder)).toBeLessThan(churned / 2);
+  });
+
   it('brings back nothing whose acknowledgement was confirmed, and everything else with its headers', async () => {
     const folder = await temporaryFolder();
     const broker = await start(folder);
