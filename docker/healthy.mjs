@@ -1,3 +1,4 @@
+/* global fetch, AbortSignal */
 // Exits 0 where the service on this container's port says that it is healthy: `node docker/healthy.mjs 3000`.
 const port = process.argv[2];
 try {
