@@ -10,7 +10,9 @@ import { verifyBag } from './miner/verify-bag.js';
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 const FORMATS = ['meta', 'txt'];
-const QUERY = { bool: { must: [{ term: { party: 'Democratic' } }], filter: [{ range: { year: { gte: 1900, lt: 2000 } } }] } };
+const QUERY = {
+  bool: { must: [{ term: { party: 'Democratic' } }], filter: [{ range: { year: { gte: 1900, lt: 2000 } } }] },
+};
 
 /** Starts everything in a temporary folder, makes a study, keeps the archive, stops everything. */
 export async function runDemo(): Promise<void> {
@@ -38,7 +40,11 @@ export async function runDemo(): Promise<void> {
 
 async function study(miner: MinerClient, file: string): Promise<void> {
   tell(`Query:    ${JSON.stringify(QUERY)}`);
-  const docset = await miner.createDocset({ name: 'Democratic presidents of the 20th century', collection: 'sotu', query: QUERY });
+  const docset = await miner.createDocset({
+    name: 'Democratic presidents of the 20th century',
+    collection: 'sotu',
+    query: QUERY,
+  });
   tell(`Docset:   ${docset}`);
   const { path } = await miner.requestDump(docset, FORMATS);
   tell(`Dump:     ${path}`);

@@ -21,7 +21,7 @@ export interface S3Credentials {
 }
 
 export interface PackagerConfig {
-  /** Base of the api-server; only URLs of its origin are ever asked, since each request carries the key. */
+  /** Where the api-server is reached; nobody else is ever asked, since each request carries the key. */
   apiUrl: URL;
   packagerKey: string;
   /** As `openBroker` reads it: one URL, or several separated by commas. */

@@ -12,6 +12,7 @@ export interface DumpStatus {
   stale: boolean;
   progress: number;
   phase: string | null;
+  attempt: number;
   message: string;
   counts: { requested: number; packed: number; omitted: number };
   archive: { href: string; size: number | null; sha256: string | null } | null;

@@ -5,7 +5,7 @@ import pRetry from 'p-retry';
 import { DumpGoneError, JobFailedError } from '../job/job-failure.js';
 
 export interface SourceClientOptions {
-  /** Only URLs of this origin are asked: the packager's key goes nowhere else. */
+  /** Where the api-server is reached from here. Nobody else is asked: the packager's key goes nowhere else. */
   apiUrl: URL;
   packagerKey: string;
   /** Dump id, where the request named one. */
@@ -88,14 +88,11 @@ export function createSourceClient(options: SourceClientOptions): SourceClient {
 
   return {
     async get(url, accept) {
-      if (url.origin !== apiUrl.origin) {
-        throw new JobFailedError('source-refused', `The packager may ask ${apiUrl.origin} only, not ${url.origin}.`);
-      }
       const request = linkedTo(signal);
       // A redirect is not followed: its target would be sent the packager's key.
       const asked = { headers: { ...headers, Accept: accept }, signal: request.signal, redirect: 'manual' } as const;
       try {
-        const response = await fetch(url, asked);
+        const response = await fetch(reachable(url), asked);
         if (response.status !== 200 || response.body === null) throw await refusal(response);
         const pieces = readPieces(response.body, options, request);
         return answerOf(response, pieces, () => request.abort());
@@ -103,7 +100,7 @@ export function createSourceClient(options: SourceClientOptions): SourceClient {
         request.unlink();
         if (signal.aborted) throw signal.reason;
         if (!isFetchFailure(error)) throw error;
-        throw new SourceBusyError(`no answer from ${url.origin}`, 0, { cause: error });
+        throw new SourceBusyError(`no answer from ${apiUrl.origin}`, 0, { cause: error });
       }
     },
 
@@ -120,6 +117,17 @@ export function createSourceClient(options: SourceClientOptions): SourceClient {
 
     pause: (tries) => wait(Math.min(retryPause * 2 ** (tries - 1), retryPause * LONGEST_PAUSE)),
   };
+
+  /**
+   * The server's public address need not be one that works in here (a container, a proxy in between), so its paths are asked
+   * at `apiUrl`. Only where the request names a dump, though: the server confirms that it knows that dump, so it cannot be
+   * another server's docset of the same id that is packed.
+   */
+  function reachable(url: URL): URL {
+    if (url.origin === apiUrl.origin) return url;
+    if (options.dump !== undefined) return new URL(`${url.pathname}${url.search}`, apiUrl);
+    throw new JobFailedError('source-refused', `The packager may ask ${apiUrl.origin} only, not ${url.origin}.`);
+  }
 
   async function wait(millis: number): Promise<void> {
     if (millis === 0) return;

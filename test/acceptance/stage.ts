@@ -31,8 +31,6 @@ export interface StageBroker {
 export interface Stores {
   /** For api-server and packager. */
   env: Record<string, string>;
-  /** True where several api-servers can share the database. */
-  isShared: boolean;
   /** Keys of what is stored under a prefix, unfinished files excepted. */
   keys(prefix: string): Promise<string[]>;
   /** What is half uploaded: multipart uploads, or temporary files. */
@@ -81,7 +79,6 @@ function embeddedStores(): Stores {
   const isFinished = (key: string): boolean => /\.(zip|json)$/.test(key);
   return {
     env: { DATA_DIR: folder.path },
-    isShared: false,
     keys: (prefix) => Promise.resolve(files().filter((key) => key.startsWith(prefix) && isFinished(key))),
     unfinished: () => Promise.resolve(files().filter((key) => !isFinished(key))),
     close() {
@@ -113,7 +110,6 @@ export async function startRealStage(): Promise<Stage> {
           S3_BUCKET: bucket,
           DATA_DIR: folder.path,
         },
-        isShared: true,
         async keys(Prefix) {
           const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix }));
           return Contents.map(({ Key }) => Key ?? '');

@@ -1,0 +1,75 @@
+/** Never silently incomplete: what could not be packed is named, everywhere. */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { text } from 'node:stream/consumers';
+import { pino } from 'pino';
+import { openPromise } from 'yauzl';
+import { openDatabase } from '../../../api-server/db/open-database.js';
+import { createMinerClient } from '../../../cli/miner/miner-client.js';
+import { verifyBag } from '../../../cli/miner/verify-bag.js';
+import { ingest, makeKey, makeMiner, makeService, someDocuments, type Service } from '../service.js';
+import type { Stage } from '../stage.js';
+
+export function contents(stage: () => Stage): void {
+  describe('an archive', () => {
+    let service: Service;
+    beforeAll(async () => {
+      service = await makeService(stage());
+    });
+    afterAll(() => service.close());
+
+    test('names every document that lacks a format or whose bytes are not what they were', async () => {
+      const { url } = await service.apiServer();
+      await service.packager();
+      const documents = someDocuments(6);
+      const pdf = { base64: Buffer.from('%PDF-1.4 a small one').toString('base64'), media_type: 'application/pdf' };
+      for (const document of documents.slice(0, 4)) document.files['pdf'] = pdf;
+      await ingest(url, await makeKey(service, 'admin'), 'mixed', documents);
+      await corrupt(service, 'doc-000001', 'txt');
+      const key = await makeKey(service);
+      const miner = makeMiner(url, key);
+      const docset = await miner.docset('mixed');
+      await miner.post(`${docset}/dump?fmt=txt,pdf`);
+      const done = await miner.pollToEnd(`${docset}/dump`);
+      expect(done).toMatchObject({ status: 'successful', counts: { requested: 6, packed: 3, omitted: 3 } });
+      const file = service.file('mixed.zip');
+      await createMinerClient(url, key).download(done, file);
+      expect((await verifyBag(file)).payload).toEqual({ txt: 5, pdf: 4 });
+      const omitted = (await readEntry(file, 'omitted.csv')).trim().split(/\r?\n/);
+      expect(omitted[0]).toBe('ref,format,reason');
+      expect(omitted.slice(1).sort()).toEqual([
+        'doc-000001,txt,corrupt',
+        'doc-000004,pdf,missing',
+        'doc-000005,pdf,missing',
+      ]);
+    });
+  });
+}
+
+/** Flips the stored bytes of a file behind everybody's back. */
+async function corrupt(service: Service, ref: string, format: string): Promise<void> {
+  const { DATABASE_URL, DATA_DIR = '' } = service.stores.env;
+  const database = await openDatabase({ databaseUrl: DATABASE_URL, dataDir: DATA_DIR }, pino({ level: 'silent' }));
+  try {
+    const { knex } = database;
+    const document = knex('documents').select('id').where({ ref });
+    const changed = await knex('files')
+      .where({ format })
+      .whereIn('document_id', document)
+      .update({ bytes: knex.raw(`set_byte(bytes, 0, get_byte(bytes, 0) # 1)`) });
+    if (changed !== 1) throw new Error(`${changed} files were changed instead of one`);
+  } finally {
+    await database.close();
+  }
+}
+
+async function readEntry(file: string, name: string): Promise<string> {
+  const zip = await openPromise(file, { lazyEntries: true, autoClose: false });
+  try {
+    for await (const entry of zip.eachEntry()) {
+      if (entry.fileName.endsWith(`/${name}`)) return await text(await zip.openReadStreamPromise(entry));
+    }
+    throw new Error(`${file} has no ${name}`);
+  } finally {
+    zip.close();
+  }
+}
