@@ -233,14 +233,19 @@ describe("the packager's key", () => {
     };
     await begin(documents(1));
     await stage.start();
-    for (const [place, fault] of Object.entries(answers)) {
-      server.setFault(fault);
+    // A dump that the server knows is packed from the server, whatever its public address.
+    const ends = { request: 'Complete', listing: 'Complete', redirect: 'Failed' } as const;
+    for (const [place, end] of Object.entries(ends)) {
+      server.setFault(answers[place]);
       await stage.request(
         place === 'request' ? `${foreignUrl}/api/docsets/5?fmt=txt` : server.docsetUrl('txt'),
         `d-${place}`,
       );
-      expect((await stage.eventsUntil('Failed')).at(-1)).toMatchObject({ code: 'source-refused', dump: `d-${place}` });
+      expect((await stage.eventsUntil(end)).at(-1)).toMatchObject({ dump: `d-${place}` });
     }
+    // A request that names no dump could mean another server's docset.
+    await stage.sendBare(`${foreignUrl}/api/docsets/5?fmt=txt`);
+    expect((await stage.eventsUntil('Failed')).at(-1)).toMatchObject({ code: 'source-refused' });
     expect(asked).toEqual([]);
     await new Promise((resolve) => foreign.close(resolve));
   });
