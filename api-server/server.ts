@@ -20,32 +20,44 @@ export interface RunningApiServer {
   stop(): Promise<void>;
 }
 
+/** An ingest of millions of documents is one request. */
+const LONGEST_REQUEST = 12 * 60 * 60 * 1000;
+
 /** Requests that take longer than this do not delay a stop. */
 const STOP_GRACE = 10_000;
 
 /** @throws what kept it from starting, with nothing left open */
 export async function startApiServer(config: ApiServerConfig, { log }: { log: Logger }): Promise<RunningApiServer> {
-  const database = await openDatabase(config, log);
+  const releases: (() => Promise<void>)[] = [];
   try {
+    const database = await openDatabase(config, log);
+    releases.push(() => database.close());
     const metrics = new Registry();
     collectDefaultMetrics({ register: metrics });
     const { knex, embedded } = database;
     const dumps = createDumps(config, { knex, log, metrics });
+    releases.push(() => dumps.close());
     const parts: Parts = { config, knex, embedded, log, metrics, dumps };
     const server = await listen(createApp(parts), config);
+    releases.push(() => closeServer(server));
     const { port } = server.address() as AddressInfo;
     const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
     log.info({ url }, 'api-server listens');
-    const stop = async () => {
-      await closeServer(server);
-      await dumps.close();
-      await database.close();
-    };
-    return { url, port, parts, stop };
+    return { url, port, parts, stop: () => releaseAll(releases) };
   } catch (error) {
-    await database.close();
+    // What kept it from starting is what matters; that something did not close as well only goes into the log.
+    await releaseAll(releases).catch((second: unknown) => log.error({ err: second }, 'closing after a failed start'));
     throw error;
   }
+}
+
+/** Last in, first out. Everything is released, and the first error is kept. */
+async function releaseAll(releases: (() => Promise<void>)[]): Promise<void> {
+  const errors: unknown[] = [];
+  for (const release of releases.splice(0).reverse()) {
+    await release().catch((error: unknown) => errors.push(error));
+  }
+  if (errors.length > 0) throw errors[0];
 }
 
 function listen(app: Express, { host, port }: ApiServerConfig): Promise<Server> {
@@ -55,6 +67,7 @@ function listen(app: Express, { host, port }: ApiServerConfig): Promise<Server> 
       if (error === undefined) resolve(server);
       else reject(error);
     });
+    server.requestTimeout = LONGEST_REQUEST;
   });
 }
 

@@ -63,8 +63,11 @@ parentPort?.on('message', async (/** @type {'open' | 'close'} */ command) => {
 function serve(socket) {
   sockets.add(socket);
   let started = false;
-  /** Bytes that are not yet a whole message. */
+  /** Bytes that are not yet a whole message, joined only when there are enough: a message may be 64 MiB in small chunks. */
   let rest = Buffer.alloc(0);
+  /** @type {Buffer[]} */
+  let chunks = [];
+  let missing = 1;
   /** Whole messages of this turn. @type {Buffer[]} */
   let messages = [];
   /** Ends the turn that a transaction holds open. @type {(() => void) | undefined} */
@@ -72,7 +75,11 @@ function serve(socket) {
   let work = Promise.resolve();
 
   socket.on('data', (chunk) => {
-    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    chunks.push(chunk);
+    missing -= chunk.length;
+    if (missing > 0) return;
+    rest = Buffer.concat([rest, ...chunks]);
+    chunks = [];
     for (let message = nextMessage(); message !== undefined; message = nextMessage()) accept(message);
   });
   socket.on('error', () => socket.destroy());
@@ -84,9 +91,9 @@ function serve(socket) {
   /** @returns {Buffer | undefined} */
   function nextMessage() {
     const header = started ? 5 : 4;
-    if (rest.length < header) return undefined;
-    const length = rest.readInt32BE(header - 4) + header - 4;
-    if (rest.length < length) return undefined;
+    const length = rest.length < header ? header : rest.readInt32BE(header - 4) + header - 4;
+    missing = Math.max(1, length - rest.length);
+    if (rest.length < length || rest.length < header) return undefined;
     const message = rest.subarray(0, length);
     rest = rest.subarray(length);
     return message;

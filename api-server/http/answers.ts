@@ -37,7 +37,8 @@ async function started(stream: Stream): Promise<Stream> {
 
 async function sendParts(request: Request, response: Response, parts: Stream): Promise<void> {
   try {
-    await pipeline(Readable.from(parts), response);
+    // One part waits while one is sent: they are large, and the database should not run ahead of a slow reader.
+    await pipeline(Readable.from(parts, { highWaterMark: 1 }), response);
   } catch (error) {
     if (request.socket.destroyed && isPrematureClose(error)) return;
     throw error;

@@ -25,6 +25,7 @@ export function renderProblem(log: Logger, describe: (error: unknown) => Problem
   // Express tells an error middleware by its four parameters.
   // eslint-disable-next-line @typescript-eslint/no-unused-vars
   return (error: unknown, request: Request, response: Response, _next: NextFunction) => {
+    if (isClientGone(request, error)) return;
     const problem = describe(error);
     const { status } = PROBLEMS[problem.slug];
     if (status >= 500) log.error({ err: error, requestId: request.id, path: request.path }, problem.slug);
@@ -79,6 +80,12 @@ function toPointer({ path, message }: { path: string; message: string }): object
   const [, part, name] = path.split('/');
   if (part === 'body') return { pointer: path.slice('/body'.length), detail: message };
   return { parameter: name ?? path, in: part === 'params' ? 'path' : part, detail: message };
+}
+
+/** The request broke off: nobody is there to be told, and nothing went wrong here. */
+function isClientGone({ socket }: Request, error: unknown): boolean {
+  if (!socket.destroyed || typeof error !== 'object' || error === null) return false;
+  return 'code' in error && error.code === 'ECONNRESET';
 }
 
 const CONNECTION_CODES = ['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENOTFOUND'];

@@ -1,13 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createMiner, revokeMiner } from '../../api-server/miners/miners.js';
-import {
-  PACKAGER_KEY,
-  fill,
-  removeTemplate,
-  startFreshApiServer,
-  type Client,
-  type FreshApiServer,
-} from './fresh-api-server.js';
+import { PACKAGER_KEY, fill, startFreshApiServer, type Client, type FreshApiServer } from './fresh-api-server.js';
 
 let server: FreshApiServer;
 let key: string;
@@ -25,10 +18,7 @@ beforeAll(async () => {
   await fill(server, 'c', [{ ref: 'a', metadata: { title: 'A' }, files: { txt: { text: 'apple' } } }]);
   await clients.miner.post('/api/docsets').send({ query: 'apple', name: 'one' }).expect(201);
 });
-afterAll(async () => {
-  await server.stop();
-  await removeTemplate();
-});
+afterAll(() => server.stop());
 
 interface Case {
   what: string;

@@ -4,10 +4,12 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { openDatabase } from '../../api-server/db/open-database.js';
+import { copyMigratedFolder } from './migrated-folder.js';
 
 let dataDir: string;
 beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'adit-test-'));
+  await copyMigratedFolder(dataDir);
 });
 afterEach(() => rm(dataDir, { recursive: true, force: true }));
 
@@ -72,6 +74,7 @@ test('the lock of a process that was killed is taken over', async () => {
 });
 
 test('two that open an empty folder at once end up on one database', async () => {
+  await rm(join(dataDir, 'database'), { recursive: true });
   const [one, two] = await Promise.all([open(), open()]);
   await one.knex('collections').insert({ id: 'a', name: 'a', language: 'simple', schema: {} });
   expect(await two.knex('collections').select('id')).toEqual([{ id: 'a' }]);

@@ -1,15 +1,15 @@
 /** A whole api-server for a test, on a database of its own: embedded, or on the PostgreSQL whose URL is given. */
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino, type Logger } from 'pino';
 import supertest from 'supertest';
 import { readApiServerConfig } from '../../api-server/config.js';
-import { openDatabase } from '../../api-server/db/open-database.js';
 import type { Role } from '../../api-server/miners/caller.js';
 import { createMiner } from '../../api-server/miners/miners.js';
 import type { DumpHooks } from '../../api-server/parts.js';
 import { startApiServer, type RunningApiServer } from '../../api-server/server.js';
+import { copyMigratedFolder } from './migrated-folder.js';
 
 export const PACKAGER_KEY = 'the-key-of-the-packagers-in-tests';
 
@@ -26,7 +26,7 @@ export type Client = Record<Method, (path: string) => supertest.Test>;
 
 export async function startFreshApiServer(databaseUrl?: string): Promise<FreshApiServer> {
   const dataDir = await mkdtemp(join(tmpdir(), 'adit-test-'));
-  if (databaseUrl === undefined) await cp(await migratedFolder(), dataDir, { recursive: true });
+  if (databaseUrl === undefined) await copyMigratedFolder(dataDir);
   const config = readApiServerConfig({
     PORT: '0',
     DATABASE_URL: databaseUrl,
@@ -83,23 +83,4 @@ function clientFor(url: string, key?: string): Client {
     delete: send('delete'),
     options: send('options'),
   };
-}
-
-let template: Promise<string> | undefined;
-
-/** Making a database takes 3 s, copying one 0.1 s. */
-function migratedFolder(): Promise<string> {
-  template ??= (async () => {
-    const dataDir = await mkdtemp(join(tmpdir(), 'adit-test-template-'));
-    const database = await openDatabase({ databaseUrl: undefined, dataDir });
-    await database.close();
-    return dataDir;
-  })();
-  return template;
-}
-
-/** For `afterAll`. */
-export async function removeTemplate(): Promise<void> {
-  if (template !== undefined) await rm(await template, { recursive: true, force: true });
-  template = undefined;
 }

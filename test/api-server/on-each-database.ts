@@ -1,13 +1,12 @@
 /** Runs a suite on the embedded database, and on PostgreSQL where it is installed. */
 import { afterAll, beforeAll, describe } from '@jest/globals';
 import { describeOn, startPostgreSQL, type PostgreSQL } from '../servers/index.js';
-import { removeTemplate, startFreshApiServer, type FreshApiServer } from './fresh-api-server.js';
+import { startFreshApiServer, type FreshApiServer } from './fresh-api-server.js';
 
 /** @param body gets what starts an api-server on an empty database of its own */
 export function onEachDatabase(body: (start: () => Promise<FreshApiServer>) => void): void {
   describe('on the embedded database', () => {
     body(() => startFreshApiServer());
-    afterAll(removeTemplate);
   });
 
   describeOn('postgresql', 'on PostgreSQL', () => {

@@ -2,22 +2,22 @@ import { createServer } from 'node:http';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { pino } from 'pino';
 import { readApiServerConfig } from '../../api-server/config.js';
 import { openDatabase } from '../../api-server/db/open-database.js';
 import { createMiner, listMiners } from '../../api-server/miners/miners.js';
 import { startApiServer } from '../../api-server/server.js';
 import { describeOn, startPostgreSQL } from '../servers/index.js';
-import { PACKAGER_KEY, removeTemplate, startFreshApiServer, type FreshApiServer } from './fresh-api-server.js';
+import { PACKAGER_KEY, startFreshApiServer, type FreshApiServer } from './fresh-api-server.js';
+import { copyMigratedFolder } from './migrated-folder.js';
 
 describe('the pages that need no key', () => {
   let server: FreshApiServer;
-  beforeEach(async () => {
+  beforeAll(async () => {
     server = await startFreshApiServer();
   });
-  afterEach(() => server.stop());
-  afterAll(removeTemplate);
+  afterAll(() => server.stop());
 
   test('describe the API to people and programs, with nothing from elsewhere', async () => {
     const nobody = server.as();
@@ -70,6 +70,7 @@ describe('start and stop', () => {
   let dataDir: string;
   beforeEach(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'adit-test-'));
+    await copyMigratedFolder(dataDir);
   });
   afterEach(() => rm(dataDir, { recursive: true, force: true }));
   const configFor = (port: number) =>

@@ -1,0 +1,79 @@
+/** Clients that go away in the middle. */
+import { request, type ClientRequest } from 'node:http';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { waitUntil } from '../servers/index.js';
+import { PACKAGER_KEY, fill, startFreshApiServer, type FreshApiServer } from './fresh-api-server.js';
+
+let server: FreshApiServer;
+beforeAll(async () => {
+  server = await startFreshApiServer();
+});
+afterAll(() => server.stop());
+
+const faults = () =>
+  server
+    .logged()
+    .split('\n')
+    .filter((line) => line !== '' && (JSON.parse(line) as { level: number }).level >= 50);
+const send = (method: string, path: string, headers: Record<string, string>): ClientRequest =>
+  request(new URL(path, server.url), { method, headers, agent: false }).on('error', () => undefined);
+
+test('an ingest that breaks off keeps whole batches, and goes on where it broke off when it is sent again', async () => {
+  const key = await server.keyOf('Admin', 'admin');
+  await server.as(key).post('/api/collections').send({ id: 'half', name: 'half' });
+  const lines = Array.from({ length: 120 }, (_, index) => `${JSON.stringify({ ref: `r${index}` })}\n`);
+  const headers = { 'X-API-Key': key, 'Content-Type': 'application/x-ndjson' };
+  const ingest = send('POST', '/api/collections/half/documents', headers);
+  ingest.write(lines.join(''));
+  const count = async () => {
+    const response = await server.as(key).get('/api/collections/half').expect(200);
+    return (response.body as { documents: number }).documents;
+  };
+  // Two batches of fifty are there; the third waits for more.
+  await waitUntil('two batches are written', async () => (await count()) === 100);
+  ingest.destroy();
+  const again = await server
+    .as(key)
+    .post('/api/collections/half/documents')
+    .set('Content-Type', 'application/x-ndjson')
+    .send(lines.join(''))
+    .expect(200);
+  expect(again.body).toMatchObject({ added: 20, unchanged: 100 });
+  expect(faults()).toEqual([]);
+});
+
+test('a reader that goes away in the middle of a listing stops it, and is no fault', async () => {
+  await fill(server, 'large', []);
+  // Twenty pages of a megabyte each: more than fits into the buffers of a connection.
+  await server.parts.knex.raw(
+    `insert into documents (collection_id, ref, revision, current, digest, title, metadata, tsv)
+     select 'large', 'r' || number, 1, true, '', repeat('x', 2000), '{}', '' from generate_series(1, 10000) as number`,
+  );
+  const key = await server.keyOf('Ada');
+  const made = await server
+    .as(key)
+    .post('/api/docsets')
+    .send({ collection: 'large', query: { match_all: {} } });
+  const { url } = made.body as { url: string };
+  const queries: string[] = [];
+  const count = (query: { sql: string }) => queries.push(query.sql);
+  server.parts.knex.on('query', count);
+  const headers = { 'X-API-Key': PACKAGER_KEY, Accept: 'application/x-ndjson' };
+  const listing = send('GET', `/api${url}`, headers);
+  await new Promise<void>((resolve) => {
+    listing.on('response', (response) => {
+      response.once('data', () => {
+        listing.destroy();
+        resolve();
+      });
+    });
+    listing.end();
+  });
+  await waitUntil('the end of the request is in the log', () =>
+    Promise.resolve(server.logged().includes(`"url":"/api${url}"`)),
+  );
+  server.parts.knex.off('query', count);
+  const pages = queries.filter((sql) => sql.includes('docset_members'));
+  expect(pages.length).toBeLessThan(20);
+  expect(faults()).toEqual([]);
+});
