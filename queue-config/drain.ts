@@ -31,6 +31,7 @@ export async function drainQueue(
   signal?.addEventListener('abort', cut, { once: true });
   try {
     const drained = await readToEnd(connection, destination, onBatch);
+    // Confirms the last acknowledgement.
     await connection.close();
     return { drained };
   } catch (error) {
@@ -60,7 +61,7 @@ async function readToEnd(
     if (batch.length > 0) await onBatch(batch.map(({ headers, body }) => ({ headers, body })));
     // Acknowledgement is cumulative: the last one covers all before it. The fence is a message, the marker is not.
     const last = end && connection.dialect.drainEnd === 'fence' ? message : batch.at(-1);
-    if (last !== undefined) await connection.ack(last);
+    if (last !== undefined) connection.ackUnconfirmed(last);
     drained += batch.length;
     if (end) return drained;
     batch = [];

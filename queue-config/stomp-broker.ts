@@ -57,9 +57,12 @@ export function openBroker({ urls, connectTimeoutMs = 3_000, receiptTimeoutMs = 
       const connection = await connectAny(SHORT_HEARTBEAT);
       try {
         await sendOn(connection, message);
-      } finally {
-        await connection.close();
+      } catch (error) {
+        connection.drop(error as Error);
+        throw error;
       }
+      // The message is safe: how the connection ends is nobody's concern any more.
+      connection.close().catch(() => undefined);
     },
     consume(destination, options, onDelivery) {
       const consumer = startConsumer(() => connectAny(HELD_HEARTBEAT), destination, options, onDelivery);
@@ -103,7 +106,7 @@ function startConsumer(
   const subscribeOnce = async (): Promise<StompConnection> => {
     const connection = await connectAny();
     if (stopping.signal.aborted) {
-      await connection.close();
+      connection.drop(new BrokerUnavailableError('the consumer was stopped'));
       throw new BrokerUnavailableError('the consumer was stopped');
     }
     const headers = { ack: 'client-individual', ...connection.dialect.prefetchHeaders(prefetch) };
@@ -156,7 +159,7 @@ function startConsumer(
     async stop() {
       stopping.abort();
       await Promise.allSettled(running);
-      await current?.close();
+      await current?.close().catch(() => undefined);
       await loop;
     },
     async abandon() {

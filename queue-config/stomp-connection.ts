@@ -31,7 +31,12 @@ export interface StompConnection {
   ): Promise<void>;
   /** ACK; resolves with the receipt. */
   ack(message: IMessage): Promise<void>;
-  /** DISCONNECT with receipt, or a cut where that does not come. */
+  /** ACK without a receipt: `close` confirms it, since a broker answers frames in order. */
+  ackUnconfirmed(message: IMessage): void;
+  /**
+   * DISCONNECT; resolves with its receipt, by which everything before it is confirmed as well (STOMP 1.2, "DISCONNECT").
+   * @throws {BrokerUnavailableError} it did not come, and the connection was cut
+   */
   close(): Promise<void>;
   /** Cuts the connection. */
   drop(reason: Error): void;
@@ -179,14 +184,26 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
         );
       }),
     ack: (message) => expectReceipt((receipt) => message.ack({ receipt })),
+    ackUnconfirmed: (message) => message.ack(),
     async close() {
+      if (gone.signal.aborted) throw gone.signal.reason;
       closing = true;
-      if (!gone.signal.aborted) {
-        const timer = setTimeout(() => void client.deactivate({ force: true }), options.receiptTimeoutMs);
-        await client.deactivate();
+      const confirmed = new Promise<void>((resolve, reject) => {
+        client.onDisconnect = () => resolve();
+        gone.signal.addEventListener('abort', () => reject(gone.signal.reason as Error), { once: true });
+      });
+      const timer = setTimeout(
+        () => drop(new BrokerUnavailableError(`${where} did not confirm the end of the connection`)),
+        options.receiptTimeoutMs,
+      );
+      // The promise of `deactivate` waits for the socket's end, too, which nobody has to.
+      void client.deactivate();
+      try {
+        await confirmed;
+      } finally {
         clearTimeout(timer);
+        lose(new BrokerUnavailableError(`${where}: closed`));
       }
-      lose(new BrokerUnavailableError(`${where}: closed`));
     },
     drop,
   };

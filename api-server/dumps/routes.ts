@@ -6,6 +6,7 @@ import { wantedFormats } from '../docsets/formats.js';
 import { ProblemError } from '../http/problems.js';
 import { originOf, param, queryParam, type Answer, type Route } from '../http/route.js';
 import { MINERS, type Caller } from '../miners/caller.js';
+import { ArchiveStoreError } from './archive-links/archive-links.js';
 import { dismissDump } from './dismiss-dump.js';
 import { isLive, type Dump } from './dump.js';
 import type { DumpParts } from './dump-parts.js';
@@ -75,10 +76,16 @@ export function dumpRoutes(parts: DumpParts, knex: Knex): Route[] {
 }
 
 async function findDump(parts: DumpParts, knex: Knex, request: Request, caller: Caller): Promise<Dump> {
-  const { id, collection_id: collection } = await ownDocset(knex, param(request, 'docset'), caller);
+  const id = param(request, 'docset');
   const isAnyMeant = (queryParam(request, 'fmt') ?? queryParam(request, 'fmts')) === undefined;
-  const formats = isAnyMeant ? undefined : (await wantedFormats(knex, collection, request)).toSorted();
-  const dump = await parts.store.newest(id, formats);
+  const docset = ownDocset(knex, id, caller);
+  const wanted = async (): Promise<string[]> => {
+    const { collection_id: collection } = await docset;
+    return (await wantedFormats(knex, collection, request)).toSorted();
+  };
+  const formats = isAnyMeant ? undefined : await wanted();
+  // Whose docset it is, and its dump, are asked at the same time: a poll is done often.
+  const [dump] = await Promise.all([parts.store.newest(id, formats), docset]);
   if (dump !== undefined) return dump;
   const how = dumpPath({ docset: id, formats: formats ?? ['txt'] });
   throw new ProblemError(
@@ -122,11 +129,21 @@ async function archiveAnswer(parts: DumpParts, { dump }: PollResult, request: Re
     case 'successful': {
       const { archive } = outcome;
       if (archive.kind === 'foreign') return { status: 303, headers: { Location: archive.url } };
-      if (!(await parts.links.has(archive))) throw new ProblemError('archive-expired');
+      if (!(await isStored(parts, archive))) throw new ProblemError('archive-expired');
       const filename = `docset-${dump.docset}-${dump.formats.join('-')}.zip`;
       const Location = await parts.links.sign({ ...archive, filename }, originOf(request));
       return { status: 303, headers: { Location, 'Content-Location': archivePath(dump) } };
     }
+  }
+}
+
+/** A link that leads nowhere is worse than a clear answer. */
+async function isStored({ links }: DumpParts, archive: { key: string; size: number }): Promise<boolean> {
+  try {
+    return await links.has(archive);
+  } catch (cause) {
+    if (!(cause instanceof ArchiveStoreError)) throw cause;
+    throw new ProblemError('storage-unavailable', undefined, {}, { cause, headers: { 'Retry-After': '10' } });
   }
 }
 
