@@ -76,33 +76,32 @@ export function asOf(dump: Dump, now: Date): Dump {
   return { ...dump, outcome: { ...outcome, status: 'expired' } };
 }
 
+/** What is known of an attempt that no packager has taken yet. */
+const NOT_TAKEN = {
+  outcome: { status: 'accepted' },
+  published: null,
+  run: null,
+  sequence: null,
+  progress: 0,
+  phase: null,
+  remainingSeconds: null,
+} as const;
+
 /** A new dump, asked for but not yet published. */
-export function newDump(facts: {
-  id: string;
-  docset: string;
-  docsetRevision: number;
-  formats: string[];
-  requested: number;
-  now: Date;
-}): Dump {
+export function newDump({
+  requested,
+  now,
+  ...facts
+}: Pick<Dump, 'id' | 'docset' | 'docsetRevision' | 'formats'> & { requested: number; now: Date }): Dump {
   return {
-    id: facts.id,
-    docset: facts.docset,
-    docsetRevision: facts.docsetRevision,
-    formats: facts.formats,
-    outcome: { status: 'accepted' },
-    attempt: 1,
-    published: null,
-    run: null,
-    sequence: null,
-    progress: 0,
-    phase: null,
-    remainingSeconds: null,
-    created: facts.now,
-    started: null,
-    updated: facts.now,
-    counts: { requested: facts.requested, packed: 0, omitted: 0 },
+    ...NOT_TAKEN,
+    ...facts,
     timeline: [],
+    attempt: 1,
+    created: now,
+    started: null,
+    updated: now,
+    counts: { requested, packed: 0, omitted: 0 },
     storageFreed: null,
   };
 }
@@ -111,16 +110,10 @@ export function newDump(facts: {
 export function nextAttempt(dump: Dump, now: Date): Dump {
   return {
     ...dump,
-    outcome: { status: 'accepted' },
+    ...NOT_TAKEN,
+    timeline: [],
     attempt: dump.attempt + 1,
-    published: null,
-    run: null,
-    sequence: null,
-    progress: 0,
-    phase: null,
-    remainingSeconds: null,
     updated: now,
     counts: { ...dump.counts, packed: 0, omitted: 0 },
-    timeline: [],
   };
 }

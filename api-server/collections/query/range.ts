@@ -4,7 +4,7 @@
  * A date is as long as its bound: 1899-12-31 is not after 1899, as in Elasticsearch.
  */
 import { escapePointer } from '../../http/request-body.js';
-import { knownFields, onlyEntry, refuse, type Binding, type Condition, type QueryNode } from './compile-query.js';
+import { knownFields, onlyEntry, refuse, type Binding, type Condition, type QueryNode } from './query-node.js';
 import { PLAIN_NUMBER } from './term.js';
 
 const OPERATORS = { gt: '>', gte: '>=', lt: '<', lte: '<=' } as const;

@@ -1,6 +1,6 @@
 /** `term`: a field of the metadata is exactly this value, or is a list that has it. */
 import { escapePointer } from '../../http/request-body.js';
-import { knownFields, onlyEntry, refuse, type Binding, type Condition, type QueryNode } from './compile-query.js';
+import { knownFields, onlyEntry, refuse, type Binding, type Condition, type QueryNode } from './query-node.js';
 
 /** A number as text may be told from one that only looks like it: `01` and `1e3` stay texts. */
 export const PLAIN_NUMBER = /^-?(0|[1-9]\d{0,14})(\.\d{1,15})?$/;
