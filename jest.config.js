@@ -7,4 +7,6 @@ export default {
   transform: { '^.+\\.ts$': ['ts-jest', { useESM: true, tsconfig: 'tsconfig.json', diagnostics: false }] },
   coverageProvider: 'v8',
   testTimeout: 60_000,
+  // Jest leaves one core to others by default; most of what runs here waits.
+  maxWorkers: 2,
 };

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { resolve } from 'node:path';
 import { startEmbedded } from './embedded/start-embedded.js';
-import { stopRequested } from './stop-signals.js';
+import { announceReady, stopRequested } from './stop-signals.js';
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 
@@ -26,8 +26,10 @@ Try it:
   curl -s -H "X-API-Key: $KEY" ${service.url}/api/collections`);
   }
   tell('\nStop it with Ctrl-C.');
+  announceReady({ url: service.url });
   await stopping;
   await service.stop();
+  if (process.channel) process.disconnect();
 }
 
 function readPort(): number {
