@@ -87,6 +87,9 @@ export type PackagerEvent = EventContent & EventOrigin & { timeline?: PhaseSpan[
 const FORMAT = /^[a-z0-9]{1,16}$/;
 const ARCHIVE_KEY = /^dumps\/[A-Za-z0-9_-]{1,64}\/[1-9][0-9]{0,3}\/$/;
 const DUMP_PREFIX = /^dumps\/([A-Za-z0-9_-]{1,64})\/$/;
+/** C0 and C1 controls and DEL, but for tab, line feed and carriage return. */
+// eslint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/;
 const SHA256 = /^[0-9a-f]{64}$/;
 
 /** Key prefix of everything that belongs to a dump. */
@@ -189,6 +192,8 @@ export function encodeEvent(event: PackagerEvent): { headers: Record<string, str
  * @throws {UnreadableMessageError}
  */
 export function decodeEvent({ headers, body }: ReceivedMessage): PackagerEvent | undefined {
+  // Databases refuse U+0000 in texts, and terminals obey the rest of them.
+  if (CONTROL.test(body)) throw new UnreadableMessageError('the body has a control character');
   const lines = body.split(/\r?\n/).map((line) => line.trim());
   const first = lines.find((line) => line !== '');
   if (first === undefined) throw new UnreadableMessageError('the body is empty: it must start with a word');
@@ -308,7 +313,8 @@ function readTimeline(text: string | undefined): PhaseSpan[] | undefined {
 function readUrl(text: string): string {
   const url = text.trim();
   if (!URL.canParse(url)) throw new UnreadableMessageError(`Complete names no URL: ${quote(url)}`);
-  return url;
+  // Normalised: it will stand in a header, which takes no more than ASCII.
+  return new URL(url).href;
 }
 
 function digest(text: string | undefined): string | undefined {
@@ -357,7 +363,8 @@ function present(lines: (string | false | undefined)[]): string[] {
 }
 
 function oneLine(text: string): string {
-  return text.replace(/\s+/g, ' ').trim();
+  // eslint-disable-next-line no-control-regex
+  return text.replace(/[\s\u0000-\u001f\u007f-\u009f]+/g, ' ').trim();
 }
 
 /** At most 100 characters of what came, for an error message. */

@@ -1,4 +1,5 @@
 /** The broker port over STOMP 1.2. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import pRetry from 'p-retry';
 import {
   BrokerUnavailableError,
@@ -25,6 +26,10 @@ export interface BrokerOptions {
 /** Short-lived connections beat fast, so that a frozen drainer is given up before others time out. */
 const SHORT_HEARTBEAT = 2_000;
 const HELD_HEARTBEAT = 5_000;
+
+/** Pauses after a delivery that was given back, in milliseconds: it would come again at once. */
+const FIRST_PAUSE = 50;
+const LONGEST_PAUSE = 30_000;
 
 /**
  * Opens the port. Nothing is connected until it is used, and only `consume` keeps a connection.
@@ -103,6 +108,9 @@ function startConsumer(
 
   const isStopping = (): boolean => stopping.signal.aborted;
 
+  // Deliveries in a row that nobody could handle: the next one is not asked for at once.
+  let givenBack = 0;
+
   const subscribeOnce = async (): Promise<StompConnection> => {
     const connection = await connectAny();
     if (stopping.signal.aborted) {
@@ -113,8 +121,14 @@ function startConsumer(
     try {
       await connection.subscribe(connection.dialect.spell(destination), headers, (message) => {
         if (stopping.signal.aborted) return;
-        const work = onDelivery(deliveryOf(connection, message)).catch((error: unknown) =>
-          connection.drop(new BrokerUnavailableError('a delivery was given back', { cause: error })),
+        const work = onDelivery(deliveryOf(connection, message)).then(
+          () => {
+            givenBack = 0;
+          },
+          (error: unknown) => {
+            givenBack += 1;
+            connection.drop(new BrokerUnavailableError('a delivery was given back', { cause: error }));
+          },
         );
         running.add(work);
         void work.finally(() => running.delete(work));
@@ -145,6 +159,8 @@ function startConsumer(
       if (isStopping()) return;
       const reason = (connection.lost.reason as Error).message;
       onConnectionChange?.({ connected: false, url: connection.url, reason });
+      const pause = givenBack === 0 ? 0 : Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** givenBack);
+      await sleep(pause, undefined, { signal: stopping.signal });
     }
   };
   const loop = keepSubscribed().catch((error: unknown) => {

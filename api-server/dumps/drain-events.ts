@@ -142,7 +142,7 @@ function foldAll(
     const index = indexOfTarget(after, event);
     const dump = after[index];
     if (dump === undefined) {
-      log.debug({ dump: event.dump, type: event.type }, 'dropped an event of a dump that is over');
+      log.info({ dump: event.dump, type: event.type }, 'dropped an event of a dump that is over, or of none');
       continue;
     }
     const manifest = manifests.get(archiveKey(dump.id, event.attempt ?? 1));
@@ -153,13 +153,13 @@ function foldAll(
 
 /**
  * Which dump an event speaks of. A bare message does not say: packagers take requests in order, so `Accepted.` is of the oldest
- * dump that still waits, and anything else of the oldest that is under way.
+ * dump that still waits, and anything else of the oldest that a bare `Accepted.` has set going. Never of one that does not
+ * fit: no news is mended by the lease, another dump's archive would be wrong for good.
  */
 function indexOfTarget(dumps: Dump[], event: PackagerEvent): number {
   if (event.dump !== undefined) return dumps.findIndex(({ id }) => id === event.dump);
   const wanted = event.type === 'Accepted' ? 'accepted' : 'running';
-  const index = dumps.findIndex(({ outcome }) => outcome.status === wanted);
-  return index === -1 ? dumps.findIndex(isLive) : index;
+  return dumps.findIndex(({ outcome, run }) => outcome.status === wanted && run === null);
 }
 
 /** Puts a message aside with the reason, so that it neither blocks the ones behind it nor is lost. */

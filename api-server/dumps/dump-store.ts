@@ -45,8 +45,8 @@ export interface DumpStore {
    * @returns what `work` returns, once it is committed
    */
   withDocsetLocked<T>(docset: string, work: (dumps: LockedDumps) => Promise<T>): Promise<T>;
-  /** Notes that the broker has confirmed the request of this attempt. */
-  markPublished(dump: Pick<Dump, 'id' | 'attempt'>, now: Date): Promise<void>;
+  /** Notes that the broker has confirmed the request of this attempt. @returns false where the dump is no longer there */
+  markPublished(dump: Pick<Dump, 'id' | 'attempt'>, now: Date): Promise<boolean>;
   /** Takes back a dump whose request never reached the broker. */
   deleteUnpublished(id: string): Promise<void>;
   markStorageFreed(id: string, now: Date): Promise<void>;
@@ -116,11 +116,12 @@ export function createDumpStore(knex: Knex): DumpStore {
       }),
     async markPublished({ id, attempt }, now) {
       // Not worth a wait for the disk: what a crash forgets here is only published once more.
-      await knex.raw(
+      const { rows } = await knex.raw<{ rows: unknown[] }>(
         `with relaxed as (select set_config('synchronous_commit', 'off', true))
-         update dumps set published = ? from relaxed where id = ? and attempt = ? and published is null`,
+         update dumps set published = coalesce(published, ?) from relaxed where id = ? and attempt = ? returning id`,
         [now, id, attempt],
       );
+      return rows.length === 1;
     },
     async deleteUnpublished(id) {
       await knex('dumps').where({ id, attempt: 1 }).whereNull('published').whereIn('status', LIVE).delete();

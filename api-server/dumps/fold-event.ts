@@ -3,6 +3,9 @@ import type { DumpManifest, PackagerEvent, PhaseSpan } from '../../queue-config/
 import { isLive, type Archive, type Dump } from './dump.js';
 import { failureOf } from './failures.js';
 
+/** How far a packager's clock may be ahead of ours, in milliseconds. */
+const CLOCK_ALLOWANCE = 60 * 60 * 1000;
+
 export interface FoldContext {
   now: Date;
   /** How long an archive is kept, in milliseconds. */
@@ -22,6 +25,8 @@ export interface FoldContext {
 export function foldEvent(dump: Dump, event: PackagerEvent, context: FoldContext): Dump {
   if (!isLive(dump)) return dump;
   if (event.attempt !== undefined && event.attempt !== dump.attempt) return dump;
+  // It would outrank every honest run that follows.
+  if (event.run !== undefined && event.run > context.now.getTime() + CLOCK_ALLOWANCE) return dump;
   switch (event.type) {
     case 'Complete':
       return complete(dump, event, context);

@@ -1,9 +1,11 @@
 /** The poll: the only moment at which anybody looks at a dump. */
+import type { DumpManifest } from '../../queue-config/index.js';
 import { isOutage, drainEvents, findManifest } from './drain-events.js';
 import { asOf, isLive, nextAttempt, type Dump } from './dump.js';
 import type { DumpParts } from './dump-parts.js';
 import { adoptManifest } from './fold-event.js';
-import { judgeLease } from './lease-policy.js';
+import type { LockedDumps } from './dump-store.js';
+import { judgeLease, type LeaseDecision } from './lease-policy.js';
 import { freeStorage, publishRequest } from './publish.js';
 
 export interface PollResult {
@@ -48,17 +50,27 @@ async function adoptStored(parts: DumpParts, dump: Dump): Promise<Dump | undefin
   for (let attempt = dump.attempt; attempt >= 1; attempt--) {
     const manifest = await findManifest(parts, dump.id, attempt);
     if (manifest === undefined) continue;
-    const { archiveTtl } = parts.terms;
-    return change(parts, dump, (current) => adoptManifest(current, manifest, { now: new Date(), archiveTtl }));
+    return adopt(parts, dump, manifest);
   }
   return undefined;
 }
 
+async function adopt(parts: DumpParts, dump: Dump, manifest: DumpManifest): Promise<Dump> {
+  const { archiveTtl } = parts.terms;
+  const adopted = await parts.store.withDocsetLocked(dump.docset, async (dumps) => {
+    const current = await dumps.ofId(dump.id);
+    if (current === undefined || !isLive(current)) return undefined;
+    const next = adoptManifest(current, manifest, { now: new Date(), archiveTtl });
+    await dumps.update(next);
+    return next;
+  });
+  if (adopted === undefined) return reload(parts, dump);
+  parts.metrics.finished(adopted.outcome.status);
+  return adopted;
+}
+
 async function renew(parts: DumpParts, dump: Dump): Promise<Dump> {
-  const renewed = await parts.store.withDocsetLocked(dump.docset, async (dumps) => {
-    const current = (await dumps.live()).find(({ id }) => id === dump.id);
-    // Another poll may have been here first.
-    if (current === undefined || judgeLease(current, new Date(), parts.terms) !== 'renew') return undefined;
+  const renewed = await settle(parts, dump, 'renew', async (dumps, current) => {
     const next = nextAttempt(current, new Date());
     await dumps.renew(next);
     return next;
@@ -73,28 +85,37 @@ async function renew(parts: DumpParts, dump: Dump): Promise<Dump> {
 async function giveUp(parts: DumpParts, dump: Dump): Promise<Dump> {
   const now = new Date();
   const detail = `The dump was asked for ${dump.attempt} times, and each time nothing more was heard of it.`;
-  const lost = await change(parts, dump, (current) => ({
-    ...current,
-    updated: now,
-    outcome: { status: 'failed', finished: now, error: { code: 'packager-lost', detail } },
-  }));
+  const lost = await settle(parts, dump, 'give-up', async (dumps, current) => {
+    const next: Dump = {
+      ...current,
+      updated: now,
+      outcome: { status: 'failed', finished: now, error: { code: 'packager-lost', detail } },
+    };
+    await dumps.update(next);
+    return next;
+  });
+  if (lost === undefined) return reload(parts, dump);
+  parts.metrics.finished('failed');
   parts.log.error({ dump: dump.id }, 'a dump was given up');
   await freeStorage(parts, lost);
   return lost;
 }
 
-/** Changes a dump under its docset's lock if it is still live, and returns it as it then is. */
-async function change(parts: DumpParts, dump: Dump, how: (current: Dump) => Dump): Promise<Dump> {
-  const changed = await parts.store.withDocsetLocked(dump.docset, async (dumps) => {
-    const current = (await dumps.live()).find(({ id }) => id === dump.id);
-    if (current === undefined) return undefined;
-    const next = how(current);
-    await dumps.update(next);
-    return next;
+/**
+ * Acts on a silent dump under its docset's lock, if the lease still says so there: another poll may have heard of it, or
+ * acted, since.
+ */
+function settle(
+  { store, terms }: DumpParts,
+  { id, docset }: Dump,
+  decision: LeaseDecision,
+  act: (dumps: LockedDumps, current: Dump) => Promise<Dump>,
+): Promise<Dump | undefined> {
+  return store.withDocsetLocked(docset, async (dumps) => {
+    const current = await dumps.ofId(id);
+    if (current === undefined || judgeLease(current, new Date(), terms) !== decision) return undefined;
+    return act(dumps, current);
   });
-  if (changed === undefined) return reload(parts, dump);
-  if (!isLive(changed)) parts.metrics.finished(changed.outcome.status);
-  return changed;
 }
 
 async function reload({ store }: DumpParts, dump: Dump): Promise<Dump> {

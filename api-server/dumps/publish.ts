@@ -10,13 +10,14 @@ import type { DumpParts } from './dump-parts.js';
 
 /**
  * Sends the package request of a dump's present attempt, and notes it once the broker has confirmed it.
+ * @returns false where the dump was taken back meanwhile: the packager that gets the request will be told so
  * @throws {BrokerUnavailableError | BrokerRefusedError}
  */
 export async function publishRequest(
   { broker, store, terms, publicUrl }: DumpParts,
   dump: Dump,
   traceparent?: string,
-): Promise<void> {
+): Promise<boolean> {
   await broker.publish({
     destination: PACKAGE_REQUESTS,
     ...encodePackageRequest({
@@ -29,7 +30,7 @@ export async function publishRequest(
     persistent: true,
     expires: Date.now() + terms.requestTtl,
   });
-  await store.markPublished(dump, new Date());
+  return store.markPublished(dump, new Date());
 }
 
 /**

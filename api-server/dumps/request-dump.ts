@@ -24,33 +24,33 @@ export interface DumpRequest {
  * @throws {ProblemError} broker-unavailable: nothing is left behind
  */
 export async function requestDump(parts: DumpParts, request: DumpRequest): Promise<PollResult> {
-  const { dump, isNew, superseded } = await parts.store.withDocsetLocked(request.docset.id, (dumps) =>
+  const { dump, isNew } = await parts.store.withDocsetLocked(request.docset.id, (dumps) =>
     findOrInsert(dumps, request),
   );
   if (!isNew && dump.published !== null) return pollDump(parts, dump);
   try {
     // Also one that somebody else inserted a moment ago: only a confirmation of our own lets us say accepted.
-    await publishRequest(parts, dump, request.traceparent);
+    if (!(await publishRequest(parts, dump, request.traceparent))) throw notAccepted();
   } catch (error) {
     await parts.store.deleteUnpublished(dump.id);
-    if (!isOutage(error)) throw error;
-    throw new ProblemError(
-      'broker-unavailable',
-      'The dump could not be asked for, since the message broker cannot be reached. Nothing was started.',
-      {},
-      { cause: error, headers: { 'Retry-After': '10' } },
-    );
+    throw isOutage(error) ? notAccepted(error) : error;
   }
-  // Only now: had the new one failed, the old one would still be wanted.
-  if (superseded !== undefined) await dismissDump(parts, superseded);
-  if (isNew) parts.metrics.requested();
+  if (isNew) {
+    parts.metrics.requested();
+    await endPredecessors(parts, dump);
+  }
   return { dump: { ...dump, published: new Date() }, stale: false };
+}
+
+function notAccepted(cause?: unknown): ProblemError {
+  const detail = 'The dump could not be asked for, since the message broker cannot be reached. Nothing was started.';
+  return new ProblemError('broker-unavailable', detail, {}, { cause, headers: { 'Retry-After': '10' } });
 }
 
 async function findOrInsert(
   dumps: LockedDumps,
   { docset, formats, force }: DumpRequest,
-): Promise<{ dump: Dump; isNew: boolean; superseded?: Dump | undefined }> {
+): Promise<{ dump: Dump; isNew: boolean }> {
   const now = new Date();
   const known = await dumps.newest(formats);
   const existing = known === undefined ? undefined : asOf(known, now);
@@ -65,5 +65,23 @@ async function findOrInsert(
     requested: docset.members,
     now,
   });
-  return { dump, isNew: true, superseded: existing !== undefined && isLive(existing) ? existing : undefined };
+  return { dump, isNew: true };
+}
+
+/**
+ * Ends the earlier dumps of the same formats, and frees what they have stored: nobody reaches them any more. Only once the new
+ * one is accepted, since until then the old one is still wanted. What cannot be freed now is at the next kick-off.
+ */
+async function endPredecessors(parts: DumpParts, { id, docset, formats }: Dump): Promise<void> {
+  const predecessors = (await parts.store.ofDocset(docset)).filter(
+    (other) => other.id !== id && other.formats.join() === formats.join() && other.storageFreed === null,
+  );
+  for (const predecessor of predecessors) {
+    try {
+      await dismissDump(parts, predecessor);
+    } catch (error) {
+      if (!(error instanceof ProblemError)) throw error;
+      parts.log.warn({ err: error, dump: predecessor.id }, 'the storage of an earlier dump could not be freed');
+    }
+  }
 }

@@ -8,7 +8,7 @@ import { originOf, param, queryParam, type Answer, type Route } from '../http/ro
 import { MINERS, type Caller } from '../miners/caller.js';
 import { ArchiveStoreError } from './archive-links/archive-links.js';
 import { dismissDump } from './dismiss-dump.js';
-import { isLive, type Dump } from './dump.js';
+import { asOf, isLive, type Dump } from './dump.js';
 import type { DumpParts } from './dump-parts.js';
 import { pollDump, type PollResult } from './poll-dump.js';
 import { requestDump } from './request-dump.js';
@@ -69,7 +69,8 @@ export function dumpRoutes(parts: DumpParts, knex: Knex): Route[] {
         const limit = Number(queryParam(request, 'limit') ?? MAX_LISTED);
         const dumps = await parts.store.ofOwner(caller.id, limit);
         // As last known: only a poll of a dump asks for news of it.
-        return { json: { dumps: dumps.map((dump) => statusBody({ dump, stale: isLive(dump) })) } };
+        const now = new Date();
+        return { json: { dumps: dumps.map((dump) => statusBody({ dump: asOf(dump, now), stale: isLive(dump) })) } };
       },
     },
   ];

@@ -45,6 +45,24 @@ export function foreignPackager(stage: () => Stage): void {
       expect([archive.status, archive.headers.get('location')]).toEqual([303, RESULT]);
     });
 
+    test('whose dump was cancelled is not taken for the one of another dump', async () => {
+      const { url } = await service.apiServer();
+      await ingest(url, await makeKey(service, 'admin'), 'texts', someDocuments(3));
+      const miner = makeMiner(url, await makeKey(service));
+      const docset = await miner.docset('texts');
+      const queue = `/queue/package/${String(docset.split('/').at(-1))}`;
+      const request = nextRequest(client);
+      await miner.post(`${docset}/dump?fmt=txt`);
+      const { message } = await request;
+      await send(client, queue, 'Accepted.');
+      expect((await miner.get(`${docset}/dump`)).body.status).toBe('running');
+      await miner.delete(`${docset}/dump?fmt=txt`);
+      await miner.post(`${docset}/dump?fmt=meta`);
+      await send(client, queue, `Complete: ${RESULT}\nSize: 1`);
+      client.ack(message);
+      expect((await miner.get(`${docset}/dump?fmt=meta`)).body.status).toBe('accepted');
+    });
+
     test('that talks nonsense blocks nothing: the rest is read, and the nonsense is put aside with the reason', async () => {
       const { url } = await service.apiServer();
       await ingest(url, await makeKey(service, 'admin'), 'texts', someDocuments(3));
@@ -58,6 +76,7 @@ export function foreignPackager(stage: () => Stage): void {
       await send(client, queue, 'Accepted.');
       await send(client, queue, '');
       await send(client, queue, 'Progress: rather well');
+      await send(client, queue, 'Failed: bad\u0000thing');
       await send(client, queue, 'Singing: in the rain');
       await send(client, queue, 'Complete: javascript:alert(1)\nSize: 1');
       await send(client, queue, 'Failed: no space left\nCode: storage-unavailable');
@@ -70,8 +89,8 @@ export function foreignPackager(stage: () => Stage): void {
           error: { type: '/problems/storage-unavailable', detail: 'no space left' },
         },
       });
-      expect((await stage().broker.queue('/queue/docsets/dead'))?.size).toBe(dead + 3);
-      expect(await (await fetch(`${url}/metrics`)).text()).toContain('adit_events_unreadable_total 3');
+      expect((await stage().broker.queue('/queue/docsets/dead'))?.size).toBe(dead + 4);
+      expect(await (await fetch(`${url}/metrics`)).text()).toContain('adit_events_unreadable_total 4');
     });
   });
 }

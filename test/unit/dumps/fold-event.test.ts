@@ -91,6 +91,10 @@ describe('folding an event', () => {
     expect(fold(taken, [progress(9, 95), { type: 'Failed', detail: 'awake', ...ours, sequence: 10 }])).toBe(taken);
   });
 
+  test('drops events of a run that lies in the future: it would outrank every honest one', () => {
+    expect(fold(fresh, [{ ...accepted, run: 999_999_999_999_999 }])).toBe(fresh);
+  });
+
   test('does not believe a packager that reports an archive which is not there', () => {
     expect(fold(fresh, [complete]).outcome).toMatchObject({ status: 'failed', error: { code: 'archive-missing' } });
   });

@@ -114,7 +114,7 @@ describe('event', () => {
     }),
     fc.record({
       type: fc.constant('Complete' as const),
-      url: fc.webUrl(),
+      url: fc.webUrl().map((url) => new URL(url).href),
       size: fc.option(amount, { nil: undefined }),
       sha256: fc.option(fc.stringMatching(/^[0-9a-f]{64}$/), { nil: undefined }),
       documents: fc.option(amount, { nil: undefined }),
@@ -155,6 +155,11 @@ describe('event', () => {
     });
   });
 
+  test('that names a URL in letters of the world gives it as one that fits into a header', () => {
+    const url = 'https://archive.example/%E6%97%A5%E6%9C%AC.zip';
+    expect(decodeEvent(bare('Complete: https://archive.example/日本.zip'))).toMatchObject({ url });
+  });
+
   test('with a first word that nobody knows is ignored, and so are unknown keys', () => {
     expect(decodeEvent(bare('Paused: for lunch'))).toBeUndefined();
     expect(decodeEvent(bare('Progress: 42%\nMood: good'))).toMatchObject({ type: 'Progress', percent: 42 });
@@ -165,6 +170,8 @@ describe('event', () => {
     ['!?', 'starts with no word'],
     ['Progress: soon', 'not a percentage'],
     ['Progress: 140%', 'not a percentage'],
+    ['Failed: a\u0000b', 'control character'],
+    ['Progress: 42%\nPhase: \u001b[2J', 'control character'],
     ['Complete: somewhere', 'names no URL'],
     ['Complete: http://a/b\nSize: big', 'size is not a whole number'],
     ['Complete: http://a/b\nSHA-256: 12', '64 hexadecimal digits'],
