@@ -36,6 +36,7 @@ const environment = z
     PUBLIC_URL: z
       .string()
       .refine(url(['http:', 'https:']), 'must be a URL that starts with http:// or https://')
+      .refine((text) => /^[^/]+\/\/[^/?#]+\/*$/.test(text), 'must have no path: the API is at /api of its host')
       .transform((text) => text.replace(/\/+$/, ''))
       .optional(),
     DATABASE_URL: z

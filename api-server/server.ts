@@ -23,6 +23,9 @@ export interface RunningApiServer {
 /** An ingest of millions of documents is one request. */
 const LONGEST_REQUEST = 12 * 60 * 60 * 1000;
 
+/** Packagers report at least as often, in milliseconds. */
+const LONGEST_SILENCE = 120_000;
+
 /** Requests that take longer than this do not delay a stop. */
 const STOP_GRACE = 10_000;
 
@@ -43,6 +46,9 @@ export async function startApiServer(config: ApiServerConfig, { log }: { log: Lo
     const { port } = server.address() as AddressInfo;
     const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
     log.info({ url }, 'api-server listens');
+    if (config.dumpLease < LONGEST_SILENCE) {
+      log.warn({ dumpLeaseMs: config.dumpLease }, 'DUMP_LEASE is shorter than packagers may be silent (2m)');
+    }
     return { url, port, parts, stop: () => releaseAll(releases) };
   } catch (error) {
     // What kept it from starting is what matters; that something did not close as well only goes into the log.

@@ -3,7 +3,7 @@ import { ensureCollection, sendDocuments } from './ingest/ingest-client.js';
 import { readSource } from './ingest/read-source.js';
 
 interface IngestOptions {
-  url: string;
+  url?: string;
   key?: string;
   name?: string;
   licence?: string;
@@ -12,10 +12,10 @@ interface IngestOptions {
 
 /** Sends a source to a collection, reports what was refused and why, and fails where anything was. */
 export async function runIngest(collection: string, source: string, options: IngestOptions): Promise<void> {
-  const { key } = options;
-  if (key === undefined)
-    throw new Error('An admin key is needed: --key or ADIT_KEY ("adit keys create --role admin").');
-  const server = { url: options.url.replace(/\/+$/, ''), key };
+  const key = options.key ?? process.env['ADIT_KEY'];
+  const url = options.url ?? process.env['ADIT_URL'] ?? 'http://localhost:3000';
+  if (key === undefined) throw new Error('An admin key is needed in ADIT_KEY ("adit keys create --role admin").');
+  const server = { url: url.replace(/\/+$/, ''), key };
   const facts = { id: collection, name: options.name ?? collection, licence: options.licence, source: options.source };
   if (await ensureCollection(server, facts)) process.stdout.write(`Made the collection ${collection}.\n`);
   const report = await sendDocuments(server, collection, readSource(source));

@@ -83,10 +83,11 @@ const httpUrl = (required: string) =>
     .trim()
     .transform((written, context) => {
       const url = URL.canParse(written) ? new URL(written) : undefined;
-      if (url !== undefined && (url.protocol === 'http:' || url.protocol === 'https:')) return url;
+      const isBare = url?.pathname === '/' && url.search === '' && url.hash === '';
+      if (isBare && (url.protocol === 'http:' || url.protocol === 'https:')) return url;
       context.addIssue({
         code: 'custom',
-        message: `must be an http:// or https:// URL, not ${JSON.stringify(written)}`,
+        message: `must be an http:// or https:// URL without a path, not ${JSON.stringify(written)}`,
       });
       return z.NEVER;
     });
@@ -106,7 +107,9 @@ const brokerUrl = z
 
 const environment = z.object({
   API_URL: httpUrl('must be set: the URL of the api-server, such as http://localhost:3000'),
-  PACKAGER_KEY: z.string("must be set: the packager's key to the api-server").trim().min(1, 'must not be empty'),
+  PACKAGER_KEY: z
+    .string("must be set: the packager's key to the api-server")
+    .min(16, 'must have at least 16 characters, as the api-server wants it'),
   BROKER_URL: brokerUrl,
   S3_BUCKET: text.optional(),
   S3_ENDPOINT: httpUrl('').optional(),

@@ -4,6 +4,9 @@ import type { Logger } from 'pino';
 import { openEmbedded } from './embedded.js';
 import { migrate } from './migrate.js';
 
+/** A query that takes longer is ended: a few of them would keep everybody else waiting. Milliseconds. */
+const STATEMENT_TIMEOUT = 60_000;
+
 export interface Database {
   knex: Knex;
   /** True where this is the embedded engine, which has no autovacuum. */
@@ -56,7 +59,12 @@ function connectTo(url: string, log: Logger | undefined): Database {
   const db = knex({
     client: 'pg',
     log: knexLog(log),
-    connection: { connectionString: url, application_name: 'adit', connectionTimeoutMillis: 5_000 },
+    connection: {
+      connectionString: url,
+      application_name: 'adit',
+      connectionTimeoutMillis: 5_000,
+      statement_timeout: STATEMENT_TIMEOUT,
+    },
     pool: { min: 0, max: 10 },
     acquireConnectionTimeout: 10_000,
   });

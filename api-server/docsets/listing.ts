@@ -8,6 +8,8 @@ export interface ListingOptions {
   formats: string[];
   /** Of the packager's own request: it reaches us there. */
   origin: string;
+  /** Where everybody else does: what goes into archives. */
+  publicUrl: string;
 }
 
 /** One JSON object a line: the docset, its members, and a last line without which the stream is not whole. */
@@ -15,14 +17,14 @@ export async function* listingLines(
   knex: Knex,
   docset: Docset,
   collection: Collection,
-  { formats, origin }: ListingOptions,
+  options: ListingOptions,
 ): AsyncGenerator<string> {
   yield line({ docset: headOf(docset, collection) });
   let members = 0;
   for await (const page of pagesOfMembers(knex, docset.id)) {
-    const files = await filesOfMembers(knex, page, formats);
+    const files = await filesOfMembers(knex, page, options.formats);
     members += page.length;
-    yield page.map((member) => line(memberOf(member, files.get(member.id) ?? [], formats, origin))).join('');
+    yield page.map((member) => line(memberOf(member, files.get(member.id) ?? [], options))).join('');
   }
   // Deleted while it was read: without its last line the packager sees that this is not the docset.
   if (members === docset.members) yield line({ end: true, members });
@@ -57,15 +59,16 @@ function headOf(docset: Docset, collection: Collection): object {
   };
 }
 
-function memberOf({ id, ...member }: Member, files: MemberFile[], formats: string[], origin: string): object {
-  const url = `${origin}/api/documents/${id}`;
+function memberOf({ id, ...member }: Member, files: MemberFile[], options: ListingOptions): object {
+  const { formats, origin, publicUrl } = options;
+  const path = `/api/documents/${id}`;
   const entries = formats.flatMap((wanted) => {
     const file = files.find(({ format }) => format === wanted);
     if (file === undefined) return [];
     const { format, media_type, size, sha256 } = file;
-    return [[format, { href: `${url}/files/${format}`, media_type, size, sha256 }]];
+    return [[format, { href: `${origin}${path}/files/${format}`, media_type, size, sha256 }]];
   });
-  return { ...member, url, files: Object.fromEntries(entries) as object };
+  return { ...member, url: `${publicUrl}${path}`, files: Object.fromEntries(entries) as object };
 }
 
 const line = (value: object): string => `${JSON.stringify(value)}\n`;

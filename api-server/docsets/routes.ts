@@ -64,7 +64,11 @@ export function docsetRoutes(parts: Parts): Route[] {
     const headers = { Vary: 'Accept' };
     if (request.accepts(['application/json', NDJSON]) === NDJSON) {
       const collection = await findCollection(knex, docset.collection_id);
-      const stream = listingLines(knex, docset, collection, { formats, origin: originOf(request) });
+      const stream = listingLines(knex, docset, collection, {
+        formats,
+        origin: originOf(request),
+        publicUrl: parts.config.publicUrl,
+      });
       return { headers: { ...headers, 'Content-Type': NDJSON }, stream };
     }
     if (caller.role !== 'packager') return { headers, json: describe(docset) };

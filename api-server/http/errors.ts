@@ -9,6 +9,8 @@ export function describeError(error: unknown): ProblemError {
   if (isDatabaseDown(error)) {
     return new ProblemError('database-unavailable', undefined, {}, { cause: error, headers: { 'Retry-After': '5' } });
   }
+  if (isTimeout(error))
+    return new ProblemError('query-too-slow', undefined, {}, { cause: error, headers: { 'Retry-After': '60' } });
   const slug = slugOf(error);
   if (slug === undefined) return new ProblemError('internal-error', undefined, {}, { cause: error });
   const { message, errors, headers } = error as FrameworkError;
@@ -86,6 +88,11 @@ function toPointer({ path, message }: { path: string; message: string }): object
 function isClientGone({ socket }: Request, error: unknown): boolean {
   if (!socket.destroyed || typeof error !== 'object' || error === null) return false;
   return 'code' in error && error.code === 'ECONNRESET';
+}
+
+/** PostgreSQL, query_canceled: the statement's time was over. */
+function isTimeout(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === '57014';
 }
 
 const CONNECTION_CODES = ['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENOTFOUND'];

@@ -217,6 +217,11 @@ export const PROBLEMS = {
     title: 'Something went wrong here',
     description: 'The fault is ours. The log has it under the request id in X-Request-Id.',
   },
+  'query-too-slow': {
+    status: 503,
+    title: 'The query took too long',
+    description: 'The database gave it up after a minute. Make the query narrower, or try again when less is going on.',
+  },
   'database-unavailable': {
     status: 503,
     title: 'The database cannot be reached',

@@ -46,15 +46,15 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
     const secrets = await readOrMakeSecrets(dataDir);
     const port = options.port === 0 ? await freePort() : options.port;
     const url = `http://localhost:${port}`;
-    const brokerUrl = env['BROKER_URL'] ?? (await startBroker(join(dataDir, 'broker'), secrets.brokerPasscode, parts));
+    const brokerUrl = env['BROKER_URL'] || (await startBroker(join(dataDir, 'broker'), secrets.brokerPasscode, parts));
     const onRestart = (command: string, how: string): void => tell(`The ${command} ${how}; starting it again.`);
     const childEnv = {
-      LOG_LEVEL: env['LOG_LEVEL'] ?? 'warn',
+      LOG_LEVEL: env['LOG_LEVEL'] || 'warn',
       DATA_DIR: dataDir,
       BROKER_URL: brokerUrl,
-      PACKAGER_KEY: env['PACKAGER_KEY'] ?? secrets.packagerKey,
+      PACKAGER_KEY: env['PACKAGER_KEY'] || secrets.packagerKey,
       PORT: String(port),
-      PUBLIC_URL: env['PUBLIC_URL'] ?? url,
+      PUBLIC_URL: env['PUBLIC_URL'] || url,
       API_URL: url,
     };
     const apiServer = await startChild({ main, command: 'api-server', env: childEnv, onRestart });
@@ -77,7 +77,7 @@ async function startBroker(folder: string, passcode: string, parts: Stoppable[])
 
 /** Where nobody has a key yet: ingests the sample, and makes a key for miners. */
 async function firstStart({ dataDir, env, url, tell }: EmbeddedOptions & { url: string }): Promise<string | undefined> {
-  const database = await openDatabase({ databaseUrl: env['DATABASE_URL'], dataDir });
+  const database = await openDatabase({ databaseUrl: env['DATABASE_URL'] || undefined, dataDir });
   try {
     const { knex } = database;
     if ((await listMiners(knex)).some(({ role }) => role === 'miner')) return undefined;

@@ -33,9 +33,9 @@ export interface MinerClient {
 /** @param url of the service, such as `http://localhost:3000` */
 export function createMinerClient(url: string, key: string): MinerClient {
   const call = async (path: string, init: RequestInit = {}): Promise<Response> => {
-    const headers = { 'X-API-Key': key, 'Content-Type': 'application/json' };
-    const response = await fetch(`${url}${path}`, { ...init, headers });
-    if (response.ok) return response;
+    const headers = { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' };
+    const response = await fetch(`${url}${path}`, { ...init, headers, redirect: 'manual' });
+    if (response.ok || response.status === 303) return response;
     const problem = (await response.json().catch(() => ({}))) as { title?: string; detail?: string };
     throw new Error(
       `${init.method ?? 'GET'} ${path} was answered ${response.status}: ${problem.detail ?? problem.title ?? ''}`,
@@ -44,11 +44,14 @@ export function createMinerClient(url: string, key: string): MinerClient {
   return {
     async createDocset(docset) {
       const response = await call('/api/docsets', { method: 'POST', body: JSON.stringify(docset) });
-      return locationOf(response, '/api/docsets');
+      return pathOf(locationOf(response, '/api/docsets', url));
     },
     async requestDump(docset, formats) {
       const response = await call(`${docset}/dump?fmt=${formats.join(',')}`, { method: 'POST' });
-      return { path: locationOf(response, `${docset}/dump`), status: (await response.json()) as DumpStatus };
+      return {
+        path: pathOf(locationOf(response, `${docset}/dump`, url)),
+        status: (await response.json()) as DumpStatus,
+      };
     },
     async awaitDump(path, onStatus) {
       for (;;) {
@@ -62,7 +65,10 @@ export function createMinerClient(url: string, key: string): MinerClient {
     async download(status, file) {
       if (status.archive === null) throw new Error(`The dump has no archive: ${status.message}`);
       const { href, size, sha256 } = status.archive;
-      const response = await call(href);
+      // The link may lead to another host, which has no business with the key.
+      const link = locationOf(await call(href), href, url);
+      const response = await fetch(link);
+      if (!response.ok) throw new Error(`The link to the archive was answered ${response.status}.`);
       const hash = createHash('sha256');
       let received = 0;
       const measure = async function* (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -81,10 +87,11 @@ export function createMinerClient(url: string, key: string): MinerClient {
   };
 }
 
-/** The path in `Location`, which may be absolute. */
-function locationOf(response: Response, base: string): string {
+/** What `Location` names, as a URL. */
+function locationOf(response: Response, asked: string, url: string): URL {
   const location = response.headers.get('Location');
-  if (location === null) throw new Error(`The answer of ${base} has no Location.`);
-  const { pathname, search } = new URL(location, 'http://localhost');
-  return `${pathname}${search}`;
+  if (location === null) throw new Error(`The answer of ${asked} has no Location.`);
+  return new URL(location, url);
 }
+
+const pathOf = ({ pathname, search }: URL): string => `${pathname}${search}`;

@@ -115,7 +115,9 @@ async function* documentsOf({ listing, outcomes, formats, names }: PackedBag): A
 }
 
 function csv(record: (string | undefined)[]): string {
-  return stringify([record.map((cell) => cell ?? '')], { record_delimiter: 'unix' });
+  // A lone carriage return ends a line for some readers, and is quoted by no writer: a title must not become a row.
+  const cells = record.map((cell) => (cell ?? '').replace(/\r\n?/g, '\n'));
+  return stringify([cells], { record_delimiter: 'unix' });
 }
 
 function oneLine(text: string): string {

@@ -97,7 +97,8 @@ function isBroken(error: unknown): boolean {
 
 function failureOf(error: unknown, { namesDump }: ListingRequest): unknown {
   if (error instanceof SourceStatusError) {
-    if (error.status === 404 && namesDump) return new DumpGoneError({ cause: error });
+    // Any other 404 is a wrong address: nobody would ever hear why the dump does not come.
+    if (error.problem === 'docset-not-found' && namesDump) return new DumpGoneError({ cause: error });
     const code = error.status >= 500 ? 'source-unavailable' : 'source-refused';
     return new JobFailedError(code, `The server ${error.message} when asked for the members of the docset.`, {
       cause: error,

@@ -61,6 +61,8 @@ export class SourceStatusError extends Error {
   constructor(
     readonly status: number,
     readonly detail: string,
+    /** Slug of the problem type; empty where the answer was no problem document. */
+    readonly problem = '',
   ) {
     super(`answered ${status}${detail === '' ? '' : `: ${detail}`}`);
   }
@@ -206,7 +208,7 @@ async function refusal(response: Response): Promise<Error> {
       `The server answered with a redirect (${status}), which packagers do not follow.`,
     );
   }
-  return new SourceStatusError(status, problem.title);
+  return new SourceStatusError(status, problem.title, /[^/:#]*$/.exec(problem.type)?.[0]);
 }
 
 /** Milliseconds; "a date or a number of seconds" (RFC 9110, section 10.2.3). */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -16,12 +17,13 @@ afterEach(() => rm(dataDir, { recursive: true, force: true }));
 const open = () => openDatabase({ databaseUrl: undefined, dataDir });
 
 test('what was written is there after a restart, and closing leaves neither lock nor socket behind', async () => {
-  const before = (await readdir(tmpdir())).filter((name) => name.startsWith('adit-db-')).length;
   const first = await open();
   await first.knex('miners').insert({ name: 'Ada', role: 'miner', key_id: 'abc', key_hash: Buffer.from('00', 'hex') });
+  const { socket } = JSON.parse(await readFile(join(dataDir, 'database.lock'), 'utf8')) as { socket: string };
+  expect(existsSync(socket)).toBe(true);
   await first.close();
   expect(await readdir(dataDir)).toEqual(['database']);
-  expect((await readdir(tmpdir())).filter((name) => name.startsWith('adit-db-'))).toHaveLength(before);
+  expect(existsSync(dirname(socket))).toBe(false);
 
   const second = await open();
   expect(await second.knex('miners').select('name')).toEqual([{ name: 'Ada' }]);

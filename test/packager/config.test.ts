@@ -3,7 +3,7 @@ import { ConfigError, readPackagerConfig } from '../../packager/config.js';
 
 const RIGHT = {
   API_URL: 'http://localhost:3000',
-  PACKAGER_KEY: 'k',
+  PACKAGER_KEY: 'the-key-of-a-packager',
   BROKER_URL: 'stomp://localhost:61613',
   DATA_DIR: '/var/adit/',
 };
@@ -22,7 +22,7 @@ describe("the packager's configuration", () => {
   test('has defaults for all that can have one', () => {
     expect(readPackagerConfig(RIGHT)).toEqual({
       apiUrl: new URL('http://localhost:3000'),
-      packagerKey: 'k',
+      packagerKey: 'the-key-of-a-packager',
       brokerUrl: 'stomp://localhost:61613',
       archiveStore: { type: 'folder', folder: '/var/adit/archives' },
       eventTtl: 86_400_000,

@@ -35,7 +35,7 @@ export interface DocsetServer {
   close(): Promise<void>;
 }
 
-export const KEY = 'packager-key';
+export const KEY = 'the-key-of-a-packager';
 const CREATED = '2026-11-22T01:00:01.234Z';
 
 export async function startDocsetServer(

@@ -171,7 +171,7 @@ describe('a dump that nobody wants any more', () => {
     await begin(documents(20), (_request, response, { pathname }) => {
       const status = statusOf(pathname);
       if (status === undefined) return false;
-      problem(response, status, status === 410 ? 'dump-gone' : 'not-found');
+      problem(response, status, status === 410 ? 'dump-gone' : 'docset-not-found');
       return true;
     });
     await stage.start();
@@ -183,6 +183,16 @@ describe('a dump that nobody wants any more', () => {
     await stage.request(server.docsetUrl('txt'), 'd2');
     events.push(...(await stage.eventsUntil('Complete')));
     expect(events.filter(({ dump }) => dump === 'd1').map(({ type }) => type)).toEqual(['Accepted']);
+  });
+
+  test('is told apart from an address at which nothing is', async () => {
+    await begin(documents(1), (_request, response) => {
+      problem(response, 404, 'path-unknown');
+      return true;
+    });
+    await stage.start();
+    await stage.request(server.docsetUrl('txt'), 'd1');
+    expect((await stage.eventsUntil('Failed')).at(-1)).toMatchObject({ dump: 'd1', code: 'source-refused' });
   });
 
   test('that is dismissed while its archive is read back leaves no archive and no manifest', async () => {
@@ -203,7 +213,7 @@ describe('a dump that nobody wants any more', () => {
 describe("the packager's key", () => {
   test('that is refused fails the job', async () => {
     await begin(documents(1));
-    await stage.start({ PACKAGER_KEY: 'wrong' });
+    await stage.start({ PACKAGER_KEY: 'a-wrong-key-of-a-packager' });
     await stage.request(server.docsetUrl('txt'), 'd1');
     expect((await stage.eventsUntil('Failed')).at(-1)).toMatchObject({ code: 'source-refused' });
   });

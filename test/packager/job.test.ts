@@ -9,6 +9,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { findProgram } from '../servers/server-process.js';
+import { waitUntil } from '../servers/wait-until.js';
 import { readBag, textOf } from './read-bag.js';
 
 const DOCUMENTS: TestDocument[] = [
@@ -109,14 +110,16 @@ describe('a package request', () => {
     }));
     let open = 0;
     let most = 0;
+    let asked = 0;
     server = await startDocsetServer(documents, { port: Number(new URL(server.url).port) });
     server.setFault(async (_request, response, { pathname }) => {
       if (pathname.startsWith('/api/docsets')) return false;
       open += 1;
       most = Math.max(most, open);
       response.once('close', () => (open -= 1));
-      // A server that takes its time.
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      // Nothing is answered until as many are waiting as will ever be: all sixteen, or the last ones.
+      asked += 1;
+      await waitUntil('sixteen wait, or all have asked', () => open === 16 || asked === 100 || most === 16);
       return false;
     });
     await stage.start();
