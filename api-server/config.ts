@@ -59,7 +59,6 @@ const environment = z
     PACKAGER_KEY: z
       .string('is missing: it must be the secret that packagers send, at least 16 characters')
       .min(16, 'must have at least 16 characters'),
-    EVENT_TTL: duration('24h'),
     ARCHIVE_TTL: duration('7d'),
     DUMP_LEASE: duration('10m'),
     REQUEST_TTL: duration('24h'),
@@ -101,8 +100,6 @@ export function readApiServerConfig(env: Readonly<Record<string, string | undefi
     s3: value.S3_BUCKET === undefined ? undefined : s3Config(value, value.S3_BUCKET),
     dataDir: value.DATA_DIR,
     packagerKey: value.PACKAGER_KEY,
-    /** Milliseconds. */
-    eventTtl: value.EVENT_TTL,
     /** Milliseconds. */
     archiveTtl: value.ARCHIVE_TTL,
     /** Milliseconds. */

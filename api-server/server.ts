@@ -1,6 +1,7 @@
 /** Starts and stops an api-server: database, parts, HTTP. */
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Express } from 'express';
 import type { Logger } from 'pino';
 import { Registry, collectDefaultMetrics } from 'prom-client';
@@ -40,8 +41,11 @@ export async function startApiServer(config: ApiServerConfig, { log }: { log: Lo
     const { knex, embedded } = database;
     const dumps = createDumps(config, { knex, log, metrics });
     releases.push(() => dumps.close());
+    const running = new Set<Promise<void>>();
     const parts: Parts = { config, knex, embedded, log, metrics, dumps };
-    const server = await listen(createApp(parts), config);
+    // What is still at work for clients that have gone ends before the database does.
+    releases.push(() => allSettled(running));
+    const server = await listen(createApp(parts, running), config);
     releases.push(() => closeServer(server));
     const { port } = server.address() as AddressInfo;
     const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
@@ -71,10 +75,21 @@ function listen(app: Express, { host, port }: ApiServerConfig): Promise<Server> 
     // Express 5 calls back with the error, EADDRINUSE for one, instead of throwing it.
     const server = app.listen(port, host, (error?: Error) => {
       if (error === undefined) resolve(server);
-      else reject(error);
+      else reject(isInUse(error) ? new Error(`Port ${port} is in use: set PORT to another.`, { cause: error }) : error);
     });
     server.requestTimeout = LONGEST_REQUEST;
   });
+}
+
+function isInUse(error: Error): boolean {
+  return 'code' in error && error.code === 'EADDRINUSE';
+}
+
+/** Resolves when all of it has ended, or when that takes too long. */
+async function allSettled(running: Set<Promise<void>>): Promise<void> {
+  const deadline = new AbortController();
+  await Promise.race([Promise.allSettled(running), sleep(STOP_GRACE, undefined, { signal: deadline.signal })]);
+  deadline.abort();
 }
 
 async function closeServer(server: Server): Promise<void> {

@@ -2,10 +2,12 @@
 import { pino } from 'pino';
 import { readApiServerConfig } from '../api-server/config.js';
 import { startApiServer } from '../api-server/server.js';
-import { announceReady, stopRequested } from './stop-signals.js';
+import { announceReady, runPart, stopRequested } from './stop-signals.js';
 
 /** Runs an api-server until it is told to stop. */
-export async function runApiServer(): Promise<void> {
+export const runApiServer = (): Promise<void> => runPart(apiServer);
+
+async function apiServer(): Promise<void> {
   const config = readApiServerConfig(process.env);
   const log = pino({ level: config.logLevel, base: { service: 'api-server', pid: process.pid } });
   const stopping = stopRequested();
@@ -13,5 +15,4 @@ export async function runApiServer(): Promise<void> {
   announceReady({ url: server.url });
   log.info({ reason: await stopping }, 'stopping');
   await server.stop();
-  if (process.channel) process.disconnect();
 }

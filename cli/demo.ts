@@ -1,10 +1,10 @@
 /** `adit demo`: the whole path once, as a miner goes it, on a service of its own. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SingleBar } from 'cli-progress';
-import { startEmbedded } from './embedded/start-embedded.js';
+import { startEmbedded, type EmbeddedService } from './embedded/start-embedded.js';
 import { createMinerClient, type DumpStatus, type MinerClient } from './miner/miner-client.js';
 import { verifyBag } from './miner/verify-bag.js';
 
@@ -14,26 +14,34 @@ const QUERY = {
   bool: { must: [{ term: { party: 'Democratic' } }], filter: [{ range: { year: { gte: 1900, lt: 2000 } } }] },
 };
 
+/** What the parts need of the environment; a database or a bucket that it names is not for a demo to fill. */
+const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'TEMP', 'TMP', 'SystemRoot', 'LOG_LEVEL'];
+
 /** Starts everything in a temporary folder, makes a study, keeps the archive, stops everything. */
 export async function runDemo(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'adit-demo-'));
   const dataDir = join(folder, 'data');
-  try {
-    // DATA_DIR and the rest of the environment are of no concern here: the demo is the same everywhere.
-    const env = { LOG_LEVEL: process.env['LOG_LEVEL'] };
-    tell('Starting broker, database, api-server and packager…');
-    const service = await startEmbedded({ dataDir, port: 0, env, main: MAIN, tell });
-    const interrupted = onInterrupt(() => service.stop());
-    try {
-      if (service.firstKey === undefined) throw new Error('The service made no key on its first start.');
-      await study(createMinerClient(service.url, service.firstKey), join(folder, 'docset.zip'));
-    } finally {
-      interrupted.forget();
-      tell('Stopping…');
-      await service.stop();
-    }
-  } finally {
+  let service: EmbeddedService | undefined;
+  const cleanUp = async (): Promise<void> => {
+    await service?.stop();
     await rm(dataDir, { recursive: true, force: true });
+    // Stays where the archive is in it.
+    await rmdir(folder).catch(() => undefined);
+  };
+  const interrupt = (): void => {
+    void cleanUp().finally(() => process.exit(130));
+  };
+  process.once('SIGINT', interrupt);
+  try {
+    tell('Starting broker, database, api-server and packager…');
+    const env = Object.fromEntries(INHERITED.map((name) => [name, process.env[name]]));
+    service = await startEmbedded({ dataDir, port: 0, env, main: MAIN, tell });
+    if (service.firstKey === undefined) throw new Error('The service made no key on its first start.');
+    await study(createMinerClient(service.url, service.firstKey), join(folder, 'docset.zip'));
+  } finally {
+    tell('Stopping…');
+    await cleanUp();
+    process.off('SIGINT', interrupt);
   }
   tell('Done.');
 }
@@ -74,15 +82,6 @@ async function awaitWithBar(miner: MinerClient, path: string): Promise<DumpStatu
   } finally {
     bar.stop();
   }
-}
-
-/** Ctrl-C stops the service before it stops us. */
-function onInterrupt(stop: () => Promise<void>): { forget: () => void } {
-  const listener = (): void => {
-    void stop().finally(() => process.exit(130));
-  };
-  process.once('SIGINT', listener);
-  return { forget: () => process.off('SIGINT', listener) };
 }
 
 function tell(sentence: string): void {

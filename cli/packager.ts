@@ -2,10 +2,12 @@
 import { pino } from 'pino';
 import { readPackagerConfig } from '../packager/config.js';
 import { startPackager } from '../packager/packager.js';
-import { announceReady, stopRequested } from './stop-signals.js';
+import { announceReady, runPart, stopRequested } from './stop-signals.js';
 
 /** Runs a packager until it is told to stop. */
-export async function runPackager(): Promise<void> {
+export const runPackager = (): Promise<void> => runPart(packagerUntilStopped);
+
+async function packagerUntilStopped(): Promise<void> {
   const config = readPackagerConfig(process.env);
   const log = pino({ level: config.logLevel, base: { service: 'packager', pid: process.pid } });
   const stopping = stopRequested();
@@ -15,5 +17,4 @@ export async function runPackager(): Promise<void> {
   if (stopped === undefined) announceReady({});
   log.info({ reason: stopped ?? (await stopping) }, 'stopping');
   await packager.stop();
-  if (process.channel) process.disconnect();
 }

@@ -2,34 +2,38 @@
 import { fileURLToPath } from 'node:url';
 import { resolve } from 'node:path';
 import { startEmbedded } from './embedded/start-embedded.js';
-import { announceReady, stopRequested } from './stop-signals.js';
+import { announceReady, runPart, stopRequested } from './stop-signals.js';
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 
 /** Runs the embedded service until it is told to stop. */
-export async function runStart(): Promise<void> {
+export const runStart = (): Promise<void> => runPart(service);
+
+async function service(): Promise<void> {
   const stopping = stopRequested();
   const dataDir = resolve(process.env['DATA_DIR'] || './data');
   const tell = (sentence: string): void => void process.stdout.write(`${sentence}\n`);
-  const service = await startEmbedded({ dataDir, port: readPort(), env: process.env, main: MAIN, tell });
+  const starting = startEmbedded({ dataDir, port: readPort(), env: process.env, main: MAIN, tell });
+  // Told to stop before it has started: it is stopped as soon as it has, or has failed to.
+  const running = await starting;
   tell(`
-Adit is at          ${service.url}
-API description     ${service.url}/docs   (${service.url}/openapi.yaml)
+Adit is at          ${running.url}
+API description     ${running.url}/docs   (${running.url}/openapi.yaml)
 Data                ${dataDir}`);
-  if (service.firstKey !== undefined) {
+  if (running.firstKey !== undefined) {
     tell(`
-Your key            ${service.firstKey}
-                    It is shown this once; "adit keys create" makes others.
+Your key            ${running.firstKey}
+                    It is shown this once. Another:
+                    DATA_DIR=${dataDir} npx adit keys create --name "Ada"
 
 Try it:
-  export KEY=${service.firstKey}
-  curl -s -H "X-API-Key: $KEY" ${service.url}/api/collections`);
+  API=${running.url}/api  KEY="Authorization: Bearer ${running.firstKey}"
+  curl -s -H "$KEY" $API/collections`);
   }
   tell('\nStop it with Ctrl-C.');
-  announceReady({ url: service.url });
+  announceReady({ url: running.url });
   await stopping;
-  await service.stop();
-  if (process.channel) process.disconnect();
+  await running.stop();
 }
 
 function readPort(): number {

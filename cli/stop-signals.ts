@@ -14,6 +14,15 @@ export function stopRequested(): Promise<string> {
   });
 }
 
+/** Runs one part of the service in this process. Lets go of the parent process whatever happens, or we would never end. */
+export async function runPart(part: () => Promise<void>): Promise<void> {
+  try {
+    await part();
+  } finally {
+    if (process.connected) process.disconnect();
+  }
+}
+
 /** Tells a parent process that this one is ready. */
 export function announceReady(message: Record<string, unknown>): void {
   process.send?.({ ready: true, ...message });

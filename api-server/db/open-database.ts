@@ -44,6 +44,7 @@ async function openOwn(dataDir: string, log: Logger | undefined): Promise<Databa
     connection: { host: embedded.host, user: 'postgres', database: 'postgres' },
     // One session is all that the engine has: a second connection would only wait for the first.
     pool: { min: 0, max: 1 },
+    acquireConnectionTimeout: 10_000,
   });
   return {
     knex: db,

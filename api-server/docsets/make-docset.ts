@@ -85,7 +85,8 @@ async function insertNamed(
   return insertMatching(trx, docset, matching);
 }
 
-const DOCUMENT_URL = /^(?:\/api)?\/documents\/([1-9]\d{0,17})$/;
+/** As a search answers it, as the catalogue of an archive has it, or with its path alone. */
+const DOCUMENT_URL = /^(?:https?:\/\/[^/]+)?(?:\/api)?\/documents\/([1-9]\d{0,17})$/;
 
 async function refuseUnknown(trx: Knex, collection: Collection, wanted: { ids: string[]; refs: string[] }) {
   const { rows } = await trx.raw<{ rows: { member: string; total: string }[] }>(

@@ -14,7 +14,7 @@ import { logAndTime } from './observation.js';
 import { operatorPages } from './operator-pages.js';
 import { ProblemError } from './problems.js';
 import { jsonBody, refuseUnstorableText } from './request-body.js';
-import type { Route } from './route.js';
+import type { Handler, Route } from './route.js';
 import { openToAllOrigins, securityHeaders } from './security-headers.js';
 
 /** The route table: each feature's routes are listed at the top of its `routes.ts`. */
@@ -25,7 +25,8 @@ const tableOf = (parts: Parts): Route[] => [
   ...parts.dumps.routes,
 ];
 
-export function createApp(parts: Parts): Express {
+/** @param running gets the work of each request for as long as it runs, also where its client has gone */
+export function createApp(parts: Parts, running = new Set<Promise<void>>()): Express {
   const app = express();
   app.disable('x-powered-by');
   // Only documents have an ETag: a poll must never be answered 304.
@@ -37,7 +38,7 @@ export function createApp(parts: Parts): Express {
   if (parts.dumps.download !== undefined) app.use('/api', parts.dumps.download);
   app.use('/api', identify(parts), jsonBody(), refuseUnstorableText);
   app.use(checkedByContract(parts.config));
-  app.use('/api', router(tableOf(parts)));
+  app.use('/api', router(tableOf(parts), running));
   app.use((request: Request) => {
     throw new ProblemError('path-unknown', `There is nothing at ${request.path}.`);
   });
@@ -54,7 +55,7 @@ function identify(parts: Parts) {
   };
 }
 
-function router(table: Route[]) {
+function router(table: Route[], running: Set<Promise<void>>) {
   const routes = express.Router({ caseSensitive: true });
   for (const { method, path, roles, handler } of table) {
     routes[method](path, async (request, response) => {
@@ -65,8 +66,14 @@ function router(table: Route[]) {
           `This is for ${roles.join(', ')}; your key is for a ${caller.role}.`,
         );
       }
-      await sendAnswer(request, response, await handler(request, caller));
+      const work = answer(request, response, handler, caller);
+      running.add(work);
+      await work.finally(() => running.delete(work));
     });
   }
   return routes;
+}
+
+async function answer(request: Request, response: Response, handler: Handler, caller: Caller): Promise<void> {
+  await sendAnswer(request, response, await handler(request, caller));
 }

@@ -118,7 +118,8 @@ export const PROBLEMS = {
   'media-type-not-supported': {
     status: 415,
     title: 'The body has a media type that is not understood here',
-    description: 'See the API description at /docs for the Content-Type that the request needs.',
+    description:
+      'Send Content-Type: application/json; for documents to ingest, application/x-ndjson. See the API description at /docs.',
   },
   'range-not-satisfiable': {
     status: 416,

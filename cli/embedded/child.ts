@@ -12,9 +12,12 @@ export interface ChildOptions {
   /** Path of the `adit` command. */
   main: string;
   command: 'api-server' | 'packager';
+  /** All of its environment. */
   env: Record<string, string>;
   /** Told when it died and is started again. */
   onRestart: (command: string, how: string) => void;
+  /** Told when it is back. */
+  onReady: (command: string) => void;
 }
 
 const FIRST_PAUSE = 500;
@@ -28,31 +31,31 @@ const STOP_GRACE = 15_000;
  * @throws {Error} it ended before it was ready for the first time
  */
 export async function startChild(options: ChildOptions): Promise<Child> {
-  let stopping = false;
+  const stopping = new AbortController();
   let child = await launch(options);
   const watch = async (): Promise<void> => {
     let pause = FIRST_PAUSE;
     for (;;) {
       const since = Date.now();
       const how = await ended(child);
-      if (stopping) return;
-      pause = Date.now() - since > STABLE ? FIRST_PAUSE : Math.min(LONGEST_PAUSE, pause * 2);
+      if (stopping.signal.aborted) return;
       options.onRestart(options.command, how);
-      await sleep(pause, undefined, { ref: false });
-      if (isStopping()) return;
+      if (Date.now() - since > STABLE) pause = FIRST_PAUSE;
+      await sleep(pause, undefined, { signal: stopping.signal }).catch(() => undefined);
+      stopping.signal.throwIfAborted();
+      pause = Math.min(LONGEST_PAUSE, pause * 2);
       child = spawn(options);
+      child.once('message', () => options.onReady(options.command));
     }
   };
-  const isStopping = (): boolean => stopping;
-  const watching = watch();
+  const watching = watch().catch(() => undefined);
   return {
     get pid() {
       return child.pid;
     },
     async stop() {
-      stopping = true;
-      const isRunning = child.exitCode === null && child.signalCode === null;
-      if (!isRunning) return;
+      stopping.abort();
+      if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill('SIGTERM');
       const timer = setTimeout(() => child.kill('SIGKILL'), STOP_GRACE);
       await watching;
@@ -64,7 +67,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
 function spawn({ main, command, env }: ChildOptions): ChildProcess {
   // The IPC channel tells it when we are gone, however we went. It shares neither our arguments nor our loader.
   return fork(main, [command], {
-    env: { ...process.env, ...env },
+    env,
     execArgv: [],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });

@@ -17,6 +17,7 @@ export interface EmbeddedOptions {
   dataDir: string;
   /** 0: any free one. */
   port: number;
+  /** The whole environment of the parts, but for what is set for them here. */
   env: Readonly<Record<string, string | undefined>>;
   /** Path of the `adit` command. */
   main: string;
@@ -48,7 +49,10 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
     const url = `http://localhost:${port}`;
     const brokerUrl = env['BROKER_URL'] || (await startBroker(join(dataDir, 'broker'), secrets.brokerPasscode, parts));
     const onRestart = (command: string, how: string): void => tell(`The ${command} ${how}; starting it again.`);
+    const onReady = (command: string): void => tell(`The ${command} is running again.`);
+    const given = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
     const childEnv = {
+      ...Object.fromEntries(given),
       LOG_LEVEL: env['LOG_LEVEL'] || 'warn',
       DATA_DIR: dataDir,
       BROKER_URL: brokerUrl,
@@ -57,9 +61,9 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
       PUBLIC_URL: env['PUBLIC_URL'] || url,
       API_URL: url,
     };
-    const apiServer = await startChild({ main, command: 'api-server', env: childEnv, onRestart });
+    const apiServer = await startChild({ main, command: 'api-server', env: childEnv, onRestart, onReady });
     parts.push(apiServer);
-    const packager = await startChild({ main, command: 'packager', env: childEnv, onRestart });
+    const packager = await startChild({ main, command: 'packager', env: childEnv, onRestart, onReady });
     parts.push(packager);
     const firstKey = await firstStart({ ...options, url });
     return { url, firstKey, stop, pids: () => ({ apiServer: apiServer.pid, packager: packager.pid }) };

@@ -7,6 +7,8 @@ export interface CollectionFacts {
   description?: string | undefined;
   source?: string | undefined;
   licence?: string | undefined;
+  /** JSON Schema of the metadata. */
+  schema?: object | undefined;
 }
 
 /** One line of the ingest door. */

