@@ -80,7 +80,9 @@ describe('start and stop', () => {
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
     const { port } = taken.address() as { port: number };
-    await expect(startApiServer(configFor(port), { log: pino({ level: 'silent' }) })).rejects.toThrow('is in use: set PORT to another');
+    await expect(startApiServer(configFor(port), { log: pino({ level: 'silent' }) })).rejects.toThrow(
+      'is in use: set PORT to another',
+    );
     expect(await readdir(dataDir)).toEqual(['database']);
     await new Promise((resolve) => taken.close(resolve));
   });
