@@ -54,9 +54,9 @@ async function holdDumpOf(service: Service, apiEnv: Record<string, string>): Pro
   const packager = await service.packager({ API_URL: `http://127.0.0.1:${line.port}` });
   const docset = await miner.docset('texts');
   const path = `${docset}/dump?fmt=txt`;
+  line.stallAt(STOP_AT);
   await miner.post(path);
-  await waitUntil('the dump is half done', () => line.bytes() > STOP_AT, { pauseMs: 2 });
-  line.stall();
+  await waitUntil('the dump is half done', () => line.bytes() > STOP_AT);
   const held = await miner.pollUntil(path, 'the packager has taken it', ({ status }) => status !== 'accepted');
   if (held.done) throw new Error('the dump was over before it could be stopped');
   return {

@@ -13,6 +13,8 @@ export interface TcpProxy {
   cut(): void;
   /** Passes nothing on, on connections old and new, until `resume`; nobody is told. */
   stall(): void;
+  /** Stalls by itself once so many bytes have passed since the start, both directions together. */
+  stallAt(bytes: number): void;
   resume(): void;
   close(): Promise<void>;
 }
@@ -23,6 +25,7 @@ export async function startTcpProxy(port: number): Promise<TcpProxy> {
   let bytes = 0;
   let connections = 0;
   let stalled = false;
+  let limit = Infinity;
   const server = createServer({ noDelay: true }, (near) => {
     connections += 1;
     const far = connect({ port, host: '127.0.0.1', noDelay: true });
@@ -32,6 +35,7 @@ export async function startTcpProxy(port: number): Promise<TcpProxy> {
       from.on('data', (chunk) => {
         bytes += chunk.length;
         to.write(chunk);
+        if (bytes > limit) stall();
       });
       from.on('end', () => to.end());
       // An error is followed by 'close', which ends the other side.
@@ -47,6 +51,10 @@ export async function startTcpProxy(port: number): Promise<TcpProxy> {
     server.once('error', reject);
     server.listen({ port: 0, host: '127.0.0.1' }, resolve);
   });
+  const stall = (): void => {
+    stalled = true;
+    for (const pair of pairs) for (const socket of pair) socket.pause();
+  };
   const cut = (): void => {
     for (const pair of pairs) for (const socket of pair) socket.destroy();
   };
@@ -56,12 +64,13 @@ export async function startTcpProxy(port: number): Promise<TcpProxy> {
     connections: () => connections,
     open: () => pairs.size,
     cut,
-    stall() {
-      stalled = true;
-      for (const pair of pairs) for (const socket of pair) socket.pause();
+    stall,
+    stallAt(wanted) {
+      limit = wanted;
     },
     resume() {
       stalled = false;
+      limit = Infinity;
       for (const pair of pairs) for (const socket of pair) socket.resume();
     },
     async close() {

@@ -76,7 +76,7 @@ export function foreignPackager(stage: () => Stage): void {
       await send(client, queue, 'Accepted.');
       await send(client, queue, '');
       await send(client, queue, 'Progress: rather well');
-      await send(client, queue, 'Failed: bad\u0000thing');
+      await send(client, queue, 'Failed: bad\u0007thing');
       await send(client, queue, 'Singing: in the rain');
       await send(client, queue, 'Complete: javascript:alert(1)\nSize: 1');
       await send(client, queue, 'Failed: no space left\nCode: storage-unavailable');
