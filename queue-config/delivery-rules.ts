@@ -1,6 +1,6 @@
 /** How long messages live, which of them must survive a crash, and how often a packager reports (design §1 and §3). */
-import type { Destination } from './destinations.js';
-import type { OutgoingMessage } from './broker.js';
+import { DEAD_LETTERS, type Destination } from './destinations.js';
+import type { OutgoingMessage, ReceivedMessage } from './broker.js';
 import { encodeEvent, type EventContent, type PackagerEvent } from './messages.js';
 
 /** How long an event stays unread by default, in milliseconds: 24 h. */
@@ -36,4 +36,24 @@ export function eventMessage(
   { eventTtl = DEFAULT_EVENT_TTL, now = Date.now() }: { eventTtl?: number; now?: number } = {},
 ): OutgoingMessage {
   return { destination, ...encodeEvent(event), persistent: isPersistent(event.type), expires: now + eventTtl };
+}
+
+/** Characters of an unreadable message that are kept. */
+const KEPT = 64 * 1024;
+
+/** What becomes of a message that nobody can read: put aside with the reason, its queue, its headers and its body. */
+export function deadLetterMessage(
+  { headers, body }: ReceivedMessage,
+  queue: Destination,
+  reason: string,
+  now = Date.now(),
+): OutgoingMessage {
+  const received = Object.entries(headers).map(([name, value]) => `${name}: ${value.replace(/\s+/g, ' ')}`);
+  return {
+    destination: DEAD_LETTERS,
+    headers: { 'content-type': 'text/plain' },
+    body: [`Unreadable: ${reason}`, `Queue: ${queue}`, '', ...received, '', body.slice(0, KEPT)].join('\n'),
+    persistent: true,
+    expires: now + DEAD_LETTER_TTL,
+  };
 }

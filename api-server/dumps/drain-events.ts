@@ -2,10 +2,9 @@
 import {
   BrokerRefusedError,
   BrokerUnavailableError,
-  DEAD_LETTERS,
-  DEAD_LETTER_TTL,
   UnreadableMessageError,
   archiveKey,
+  deadLetterMessage,
   decodeEvent,
   decodeManifest,
   eventsOf,
@@ -167,13 +166,7 @@ async function deadLetter(parts: DumpParts, docset: string, { message, reason }:
   parts.metrics.unreadableEvent();
   parts.log.error({ docset, reason, body: message.body.slice(0, 2_000) }, 'an event could not be read');
   try {
-    await parts.broker.publish({
-      destination: DEAD_LETTERS,
-      headers: { 'content-type': 'text/plain' },
-      body: `Reason: ${reason}\nQueue: ${eventsOf(docset)}\n\n${message.body}`,
-      persistent: true,
-      expires: Date.now() + DEAD_LETTER_TTL,
-    });
+    await parts.broker.publish(deadLetterMessage(message, eventsOf(docset), reason));
   } catch (error) {
     // A broker that lets us read but not write there must not make one bad message block the rest: the log has it.
     if (!(error instanceof BrokerRefusedError)) throw error;

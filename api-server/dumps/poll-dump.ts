@@ -57,9 +57,7 @@ async function adoptStored(parts: DumpParts, dump: Dump): Promise<Dump | undefin
 
 async function adopt(parts: DumpParts, dump: Dump, manifest: DumpManifest): Promise<Dump> {
   const { archiveTtl } = parts.terms;
-  const adopted = await parts.store.withDocsetLocked(dump.docset, async (dumps) => {
-    const current = await dumps.ofId(dump.id);
-    if (current === undefined || !isLive(current)) return undefined;
+  const adopted = await changeIf(parts, dump, isLive, async (dumps, current) => {
     const next = adoptManifest(current, manifest, { now: new Date(), archiveTtl });
     await dumps.update(next);
     return next;
@@ -70,7 +68,7 @@ async function adopt(parts: DumpParts, dump: Dump, manifest: DumpManifest): Prom
 }
 
 async function renew(parts: DumpParts, dump: Dump): Promise<Dump> {
-  const renewed = await settle(parts, dump, 'renew', async (dumps, current) => {
+  const renewed = await changeIf(parts, dump, stillSays(parts, 'renew'), async (dumps, current) => {
     const next = nextAttempt(current, new Date());
     await dumps.renew(next);
     return next;
@@ -85,7 +83,7 @@ async function renew(parts: DumpParts, dump: Dump): Promise<Dump> {
 async function giveUp(parts: DumpParts, dump: Dump): Promise<Dump> {
   const now = new Date();
   const detail = `The dump was asked for ${dump.attempt} times, and each time nothing more was heard of it.`;
-  const lost = await settle(parts, dump, 'give-up', async (dumps, current) => {
+  const lost = await changeIf(parts, dump, stillSays(parts, 'give-up'), async (dumps, current) => {
     const next: Dump = {
       ...current,
       updated: now,
@@ -101,20 +99,21 @@ async function giveUp(parts: DumpParts, dump: Dump): Promise<Dump> {
   return lost;
 }
 
-/**
- * Acts on a silent dump under its docset's lock, if the lease still says so there: another poll may have heard of it, or
- * acted, since.
- */
-function settle(
-  { store, terms }: DumpParts,
+/** True for a dump of which the lease still says so: another poll may have heard of it, or acted, since. */
+function stillSays({ terms }: DumpParts, decision: LeaseDecision): (current: Dump) => boolean {
+  return (current) => judgeLease(current, new Date(), terms) === decision;
+}
+
+/** Changes a dump under its docset's lock, where what made us want to holds there as well. */
+function changeIf(
+  { store }: DumpParts,
   { id, docset }: Dump,
-  decision: LeaseDecision,
-  act: (dumps: LockedDumps, current: Dump) => Promise<Dump>,
+  holds: (current: Dump) => boolean,
+  change: (dumps: LockedDumps, current: Dump) => Promise<Dump>,
 ): Promise<Dump | undefined> {
   return store.withDocsetLocked(docset, async (dumps) => {
     const current = await dumps.ofId(id);
-    if (current === undefined || judgeLease(current, new Date(), terms) !== decision) return undefined;
-    return act(dumps, current);
+    return current === undefined || !holds(current) ? undefined : change(dumps, current);
   });
 }
 

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { openDatabase } from '../../api-server/db/open-database.js';
+import { openDatabase, type Database } from '../../api-server/db/open-database.js';
 import { createMiner } from '../../api-server/miners/miners.js';
 import { ensureCollection, sendDocuments, type IngestLine } from '../../cli/ingest/ingest-client.js';
 import type { DumpStatus } from '../../cli/miner/miner-client.js';
@@ -70,16 +70,20 @@ export async function makeService(stage: Stage, options: ServiceOptions = {}): P
   };
 }
 
-/** A key of a role, made as the operator's command makes it. */
-export async function makeKey(service: Service, role: 'miner' | 'admin' = 'miner'): Promise<string> {
+/** Works in the service's database, behind everybody's back. */
+export async function withDatabase<T>(service: Service, work: (knex: Database['knex']) => Promise<T>): Promise<T> {
   const { DATABASE_URL, DATA_DIR = '' } = service.stores.env;
   const database = await openDatabase({ databaseUrl: DATABASE_URL, dataDir: DATA_DIR }, pino({ level: 'silent' }));
   try {
-    return (await createMiner(database.knex, { name: role, role })).key;
+    return await work(database.knex);
   } finally {
     await database.close();
   }
 }
+
+/** A key of a role, made as the operator's command makes it. */
+export const makeKey = (service: Service, role: 'miner' | 'admin' = 'miner'): Promise<string> =>
+  withDatabase(service, async (knex) => (await createMiner(knex, { name: role, role })).key);
 
 /** Fills a collection. @throws {Error} where a document was refused */
 export async function ingest(url: string, adminKey: string, id: string, lines: IngestLine[]): Promise<void> {

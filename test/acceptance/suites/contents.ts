@@ -1,12 +1,10 @@
 /** Never silently incomplete: what could not be packed is named, everywhere. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { text } from 'node:stream/consumers';
-import { pino } from 'pino';
 import { openPromise } from 'yauzl';
-import { openDatabase } from '../../../api-server/db/open-database.js';
 import { createMinerClient } from '../../../cli/miner/miner-client.js';
 import { verifyBag } from '../../../cli/miner/verify-bag.js';
-import { ingest, makeKey, makeMiner, makeService, someDocuments, type Service } from '../service.js';
+import { ingest, makeKey, makeMiner, makeService, someDocuments, withDatabase, type Service } from '../service.js';
 import type { Stage } from '../stage.js';
 
 export function contents(stage: () => Stage): void {
@@ -46,20 +44,15 @@ export function contents(stage: () => Stage): void {
 }
 
 /** Flips the stored bytes of a file behind everybody's back. */
-async function corrupt(service: Service, ref: string, format: string): Promise<void> {
-  const { DATABASE_URL, DATA_DIR = '' } = service.stores.env;
-  const database = await openDatabase({ databaseUrl: DATABASE_URL, dataDir: DATA_DIR }, pino({ level: 'silent' }));
-  try {
-    const { knex } = database;
+function corrupt(service: Service, ref: string, format: string): Promise<void> {
+  return withDatabase(service, async (knex) => {
     const document = knex('documents').select('id').where({ ref });
     const changed = await knex('files')
       .where({ format })
       .whereIn('document_id', document)
       .update({ bytes: knex.raw(`set_byte(bytes, 0, get_byte(bytes, 0) # 1)`) });
     if (changed !== 1) throw new Error(`${changed} files were changed instead of one`);
-  } finally {
-    await database.close();
-  }
+  });
 }
 
 async function readEntry(file: string, name: string): Promise<string> {

@@ -19,14 +19,20 @@ export function foreignPackager(stage: () => Stage): void {
       await service.close();
     });
 
-    test('that reads the body and says Accepted and Complete makes a dump', async () => {
+    /** A dump is asked for, and its request is in the hands of the packager. */
+    async function takeRequest() {
       const { url } = await service.apiServer();
       await ingest(url, await makeKey(service, 'admin'), 'texts', someDocuments(3));
       const miner = makeMiner(url, await makeKey(service));
       const docset = await miner.docset('texts');
+      const queue = `/queue/package/${String(docset.split('/').at(-1))}`;
       const request = nextRequest(client);
       expect((await miner.post(`${docset}/dump?fmt=txt`)).status).toBe(202);
-      const { body, message } = await request;
+      return { url, miner, docset, queue, ...(await request) };
+    }
+
+    test('that reads the body and says Accepted and Complete makes a dump', async () => {
+      const { url, miner, docset, body, message } = await takeRequest();
       expect(body.trim()).toBe(`${url}${docset}?fmt=txt`);
       // As the first Adit's packager found out where to answer.
       const id = String(new URL(body.trim()).pathname.split('/').at(-1));
@@ -46,14 +52,7 @@ export function foreignPackager(stage: () => Stage): void {
     });
 
     test('whose dump was cancelled is not taken for the one of another dump', async () => {
-      const { url } = await service.apiServer();
-      await ingest(url, await makeKey(service, 'admin'), 'texts', someDocuments(3));
-      const miner = makeMiner(url, await makeKey(service));
-      const docset = await miner.docset('texts');
-      const queue = `/queue/package/${String(docset.split('/').at(-1))}`;
-      const request = nextRequest(client);
-      await miner.post(`${docset}/dump?fmt=txt`);
-      const { message } = await request;
+      const { miner, docset, queue, message } = await takeRequest();
       await send(client, queue, 'Accepted.');
       expect((await miner.get(`${docset}/dump`)).body.status).toBe('running');
       await miner.delete(`${docset}/dump?fmt=txt`);
@@ -64,14 +63,7 @@ export function foreignPackager(stage: () => Stage): void {
     });
 
     test('that talks nonsense blocks nothing: the rest is read, and the nonsense is put aside with the reason', async () => {
-      const { url } = await service.apiServer();
-      await ingest(url, await makeKey(service, 'admin'), 'texts', someDocuments(3));
-      const miner = makeMiner(url, await makeKey(service));
-      const docset = await miner.docset('texts');
-      const queue = `/queue/package/${String(docset.split('/').at(-1))}`;
-      const request = nextRequest(client);
-      await miner.post(`${docset}/dump?fmt=txt`);
-      const { message } = await request;
+      const { url, miner, docset, queue, message } = await takeRequest();
       const dead = (await stage().broker.queue('/queue/docsets/dead'))?.size ?? 0;
       await send(client, queue, 'Accepted.');
       await send(client, queue, '');

@@ -1,13 +1,11 @@
 /** Processes are killed and frozen, the broker goes away: the dump ends all the same, once, and says so. */
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { pino } from 'pino';
-import { openDatabase } from '../../../api-server/db/open-database.js';
 import { verifyBag } from '../../../cli/miner/verify-bag.js';
 import { createMinerClient, type DumpStatus } from '../../../cli/miner/miner-client.js';
 import { waitUntil } from '../../servers/wait-until.js';
 import { startAckTrap } from '../ack-trap.js';
 import { DOCUMENTS, holdDump, type HeldDump } from '../held-dump.js';
-import { ingest, makeKey, makeMiner, makeService, someDocuments, type Service } from '../service.js';
+import { ingest, makeKey, makeMiner, makeService, someDocuments, withDatabase } from '../service.js';
 import type { Stage } from '../stage.js';
 
 export function losses(stage: () => Stage): void {
@@ -128,7 +126,9 @@ export function losses(stage: () => Stage): void {
       await trap.sprung;
       await dump.api.kill();
       await lost;
-      expect(await statusInDatabase(dump.service)).toEqual(['successful']);
+      expect(await withDatabase(dump.service, (knex) => knex('dumps').pluck<string[]>('status'))).toEqual([
+        'successful',
+      ]);
       const queue = `/queue/package/${String(/docsets\/(.+)\/dump/.exec(dump.path)?.[1])}`;
       await waitUntil(
         'what was not acknowledged is back',
@@ -182,14 +182,4 @@ function throughPort(url: string, port: number): string {
   const through = new URL(url);
   through.port = String(port);
   return through.href;
-}
-
-async function statusInDatabase(service: Service): Promise<string[]> {
-  const { DATABASE_URL, DATA_DIR = '' } = service.stores.env;
-  const database = await openDatabase({ databaseUrl: DATABASE_URL, dataDir: DATA_DIR }, pino({ level: 'silent' }));
-  try {
-    return await database.knex('dumps').pluck<string[]>('status');
-  } finally {
-    await database.close();
-  }
 }
