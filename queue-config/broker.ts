@@ -59,7 +59,7 @@ export interface ConsumeOptions {
 export interface DrainOptions {
   /** Aborts the drain; what was not acknowledged stays on the queue. */
   signal?: AbortSignal;
-  /** Milliseconds for the whole drain, connecting included; default 5,000. */
+  /** Milliseconds for the whole drain, once connected; default 5,000. */
   timeoutMs?: number;
 }
 
@@ -72,7 +72,8 @@ export interface DrainReport {
 /** A broker, or a list of them that fail over. */
 export interface Broker {
   /**
-   * Sends one message on a connection of its own and resolves when the broker has confirmed it.
+   * Sends one message and resolves when the broker has confirmed it. In a rare fault (a broker that goes away in just that moment) it may
+   * be there twice.
    * @throws {BrokerUnavailableError} nobody answered, or not in time: the message may or may not be there
    * @throws {BrokerRefusedError} the broker said no
    */
@@ -90,7 +91,7 @@ export interface Broker {
   ): Consumer;
 
   /**
-   * Reads everything that is on a queue at this moment, in order, to a deterministic end, on a connection that lives for this call.
+   * Reads everything that is on a queue at this moment, in order, to a deterministic end, on a connection that nobody else uses meanwhile.
    * Each batch (at most 100 messages) is acknowledged after `onBatch` resolved; where it throws, the batch and all behind it
    * stay on the queue and the error comes out of `drain`.
    * @throws {BrokerUnavailableError} nobody answered, or the end did not come in time

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { IMessage } from '@stomp/stompjs';
 import { BrokerUnavailableError, type DrainOptions, type DrainReport, type ReceivedMessage } from './broker.js';
 import type { Destination } from './destinations.js';
-import type { StompConnection } from './stomp-connection.js';
+import type { StompConnection, Subscription } from './stomp-connection.js';
 
 /** ActiveMQ stops dispatching at 200 unacknowledged messages, so a fence behind them would never come. */
 const BATCH = 100;
@@ -14,15 +14,14 @@ const BATCH = 100;
 const FENCE_TTL = 60_000;
 const DEFAULT_TIMEOUT = 5_000;
 
-/** See `Broker.drain`. The connection is this call's own and ends with it. */
+/** See `Broker.drain`. The connection is this call's own while it runs; where this throws, the caller cuts it. */
 export async function drainQueue(
-  connectAny: () => Promise<StompConnection>,
+  connection: StompConnection,
   destination: Destination,
   onBatch: (messages: ReceivedMessage[]) => Promise<void>,
   { signal, timeoutMs = DEFAULT_TIMEOUT }: DrainOptions,
 ): Promise<DrainReport> {
   signal?.throwIfAborted();
-  const connection = await connectAny();
   const deadline = setTimeout(
     () => connection.drop(new BrokerUnavailableError(`${destination} had no end within ${timeoutMs} ms`)),
     timeoutMs,
@@ -30,14 +29,7 @@ export async function drainQueue(
   const cut = (): void => connection.drop(signal?.reason as Error);
   signal?.addEventListener('abort', cut, { once: true });
   try {
-    const drained = await readToEnd(connection, destination, onBatch);
-    // Confirms the last acknowledgement.
-    await connection.close();
-    return { drained };
-  } catch (error) {
-    // What was not acknowledged goes back to the queue as soon as the connection is gone.
-    connection.drop(error as Error);
-    throw error;
+    return { drained: await readToEnd(connection, destination, onBatch) };
   } finally {
     clearTimeout(deadline);
     signal?.removeEventListener('abort', cut);
@@ -49,8 +41,27 @@ async function readToEnd(
   destination: Destination,
   onBatch: (messages: ReceivedMessage[]) => Promise<void>,
 ): Promise<number> {
-  const inbox = createInbox(connection.lost);
-  const isEnd = subscribeForDrain(connection, destination, inbox.put);
+  const inbox = createInbox();
+  const onLost = (): void => inbox.fail(connection.lost.reason as Error);
+  connection.lost.addEventListener('abort', onLost, { once: true });
+  if (connection.lost.aborted) onLost();
+  try {
+    return await readFrom(inbox, connection, destination, onBatch);
+  } finally {
+    // The connection may live on and serve many more.
+    connection.lost.removeEventListener('abort', onLost);
+  }
+}
+
+async function readFrom(
+  inbox: Inbox,
+  connection: StompConnection,
+  destination: Destination,
+  onBatch: (messages: ReceivedMessage[]) => Promise<void>,
+): Promise<number> {
+  const { subscription, isEnd } = subscribeForDrain(connection, destination, inbox.put);
+  // A subscription that is refused fails the connection, and with it the drain.
+  subscription.confirmed.catch((error: unknown) => connection.drop(error as Error));
   let drained = 0;
   let batch: IMessage[] = [];
   for (;;) {
@@ -61,26 +72,28 @@ async function readToEnd(
     if (batch.length > 0) await onBatch(batch.map(({ headers, body }) => ({ headers, body })));
     // Acknowledgement is cumulative: the last one covers all before it. The fence is a message, the marker is not.
     const last = end && connection.dialect.drainEnd === 'fence' ? message : batch.at(-1);
-    if (last !== undefined) connection.ackUnconfirmed(last);
     drained += batch.length;
-    if (end) return drained;
+    if (end) {
+      // The receipt of an acknowledgement says that it is on the broker's disk, and all before it.
+      const acknowledged = last === undefined ? undefined : connection.ack(last);
+      await Promise.all([acknowledged, subscription.end()]);
+      return drained;
+    }
+    if (last !== undefined) connection.ackUnconfirmed(last);
     batch = [];
   }
 }
 
-/** Subscribes, and returns the test for the end. */
+/** Subscribes, and returns the test for the end with the subscription. */
 function subscribeForDrain(
   connection: StompConnection,
   destination: Destination,
   onMessage: (message: IMessage) => void,
-): (message: IMessage) => boolean {
+): { subscription: Subscription; isEnd: (message: IMessage) => boolean } {
   const name = connection.dialect.spell(destination);
-  // A subscription that is refused fails the connection, and with it the drain.
-  const subscribe = (headers: Record<string, string>): void =>
-    void connection.subscribe(name, headers, onMessage).catch((error: unknown) => connection.drop(error as Error));
   if (connection.dialect.drainEnd === 'marker') {
-    subscribe({ ack: 'client', 'adit-drain': 'true' });
-    return (message) => message.headers['drain-end'] === 'true';
+    const subscription = connection.subscribe(name, { ack: 'client', 'adit-drain': 'true' }, onMessage);
+    return { subscription, isEnd: (message) => message.headers['drain-end'] === 'true' };
   }
   const fence = randomUUID();
   connection.sendUnconfirmed(
@@ -88,26 +101,33 @@ function subscribeForDrain(
     { ...connection.dialect.sendHeaders, fence, expires: String(Date.now() + FENCE_TTL) },
     'fence',
   );
-  subscribe({
+  const headers = {
     ack: 'client',
     // One drainer at a time; others' fences, even those left by the dead, do not concern us.
     'activemq.exclusive': 'true',
     selector: `fence IS NULL OR fence = '${fence}'`,
-  });
-  return (message) => message.headers['fence'] === fence;
+  };
+  const subscription = connection.subscribe(name, headers, onMessage);
+  return { subscription, isEnd: (message) => message.headers['fence'] === fence };
 }
 
 interface Inbox {
   put: (message: IMessage) => void;
-  /** The next message; rejects with the reason when the connection is lost. */
+  /** There will be no further message, for this reason. */
+  fail: (reason: Error) => void;
+  /** The next message; rejects with the reason where there will be none. */
   take: () => Promise<IMessage>;
 }
 
-function createInbox(lost: AbortSignal): Inbox {
+function createInbox(): Inbox {
   const waiting: IMessage[] = [];
+  let failure: Error | undefined;
   let wake: (() => void) | undefined;
-  lost.addEventListener('abort', () => wake?.(), { once: true });
   return {
+    fail(reason) {
+      failure = reason;
+      wake?.();
+    },
     put(message) {
       waiting.push(message);
       wake?.();
@@ -116,7 +136,7 @@ function createInbox(lost: AbortSignal): Inbox {
       for (;;) {
         const message = waiting.shift();
         if (message !== undefined) return message;
-        if (lost.aborted) throw lost.reason;
+        if (failure !== undefined) throw failure;
         await new Promise<void>((resolve) => (wake = resolve));
         wake = undefined;
       }

@@ -11,6 +11,7 @@ import {
 } from './broker.js';
 import { parseBrokerUrls, type BrokerAddress } from './broker-url.js';
 import type { Destination } from './destinations.js';
+import { createConnectionPool } from './connection-pool.js';
 import { drainQueue } from './drain.js';
 import { connect, type ConnectionOptions, type StompConnection } from './stomp-connection.js';
 
@@ -57,26 +58,19 @@ export function openBroker({ urls, connectTimeoutMs = 3_000, receiptTimeoutMs = 
     throw failure;
   };
 
+  const pool = createConnectionPool(() => connectAny(SHORT_HEARTBEAT));
+
   return {
-    async publish(message) {
-      const connection = await connectAny(SHORT_HEARTBEAT);
-      try {
-        await sendOn(connection, message);
-      } catch (error) {
-        connection.drop(error as Error);
-        throw error;
-      }
-      // The message is safe: how the connection ends is nobody's concern any more.
-      connection.close().catch(() => undefined);
-    },
+    publish: (message) => pool.use((connection) => sendOn(connection, message)),
     consume(destination, options, onDelivery) {
       const consumer = startConsumer(() => connectAny(HELD_HEARTBEAT), destination, options, onDelivery);
       consumers.add(consumer);
       return consumer;
     },
     drain: (destination, onBatch, options = {}) =>
-      drainQueue(() => connectAny(SHORT_HEARTBEAT), destination, onBatch, options),
+      pool.use((connection) => drainQueue(connection, destination, onBatch, options)),
     async close() {
+      await pool.close();
       await Promise.all([...consumers].map((consumer) => consumer.abandon()));
       consumers.clear();
     },
@@ -119,7 +113,7 @@ function startConsumer(
     }
     const headers = { ack: 'client-individual', ...connection.dialect.prefetchHeaders(prefetch) };
     try {
-      await connection.subscribe(connection.dialect.spell(destination), headers, (message) => {
+      const subscription = connection.subscribe(connection.dialect.spell(destination), headers, (message) => {
         if (stopping.signal.aborted) return;
         const work = onDelivery(deliveryOf(connection, message)).then(
           () => {
@@ -133,6 +127,7 @@ function startConsumer(
         running.add(work);
         void work.finally(() => running.delete(work));
       });
+      await subscription.confirmed;
     } catch (error) {
       connection.drop(error as Error);
       throw error;

@@ -1,5 +1,5 @@
 /** One STOMP connection: every receipt has a deadline, every ERROR frame reaches the one who caused it. */
-import { Client, type IFrame, type IMessage } from '@stomp/stompjs';
+import { Client, type IFrame, type IMessage, type StompSubscription } from '@stomp/stompjs';
 import { BrokerRefusedError, BrokerUnavailableError } from './broker.js';
 import type { BrokerAddress } from './broker-url.js';
 import { dialectOf, type Dialect } from './dialects.js';
@@ -23,15 +23,11 @@ export interface StompConnection {
   send(destination: string, headers: Record<string, string>, body: string): Promise<void>;
   /** SEND without a receipt: nothing tells whether it arrived. */
   sendUnconfirmed(destination: string, headers: Record<string, string>, body: string): void;
-  /** SUBSCRIBE; resolves with the receipt. Messages may come before it. */
-  subscribe(
-    destination: string,
-    headers: Record<string, string>,
-    onMessage: (message: IMessage) => void,
-  ): Promise<void>;
+  /** SUBSCRIBE. Messages may come before it is confirmed. */
+  subscribe(destination: string, headers: Record<string, string>, onMessage: (message: IMessage) => void): Subscription;
   /** ACK; resolves with the receipt. */
   ack(message: IMessage): Promise<void>;
-  /** ACK without a receipt: `close` confirms it, since a broker answers frames in order. */
+  /** ACK without a receipt: the receipt of a later one confirms it as well. */
   ackUnconfirmed(message: IMessage): void;
   /**
    * DISCONNECT; resolves with its receipt, by which everything before it is confirmed as well (STOMP 1.2, "DISCONNECT").
@@ -40,6 +36,15 @@ export interface StompConnection {
   close(): Promise<void>;
   /** Cuts the connection. */
   drop(reason: Error): void;
+  /** True where it was neither us who ended it nor a deadline of ours. */
+  isCutByPeer(): boolean;
+}
+
+export interface Subscription {
+  /** Resolves with the receipt of SUBSCRIBE. */
+  confirmed: Promise<void>;
+  /** UNSUBSCRIBE; resolves with its receipt. What was delivered and not acknowledged goes back to the queue. */
+  end(): Promise<void>;
 }
 
 /**
@@ -52,6 +57,7 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
   const gone = new AbortController();
   const receipts = new Map<string, { resolve: () => void; reject: (error: Error) => void }>();
   let closing = false;
+  let isCutByPeer = false;
   let socketError: Error | undefined;
   let counter = 0;
 
@@ -144,6 +150,7 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
     };
     client.onWebSocketClose = () => {
       clearTimeout(timer);
+      isCutByPeer = !closing && !gone.signal.aborted;
       const why = closing ? 'closed' : `lost the connection${socketError ? `: ${socketError.message}` : ''}`;
       const error = new BrokerUnavailableError(`${where}: ${why}`, { cause: socketError });
       reject(error);
@@ -168,21 +175,21 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
     send: (destination, headers, body) =>
       expectReceipt((receipt) => client.publish({ destination, headers: { ...headers, receipt }, body })),
     sendUnconfirmed: (destination, headers, body) => client.publish({ destination, headers, body }),
-    subscribe: (destination, headers, onMessage) =>
-      expectReceipt((receipt) => {
-        client.subscribe(
-          destination,
-          (message) => {
-            // The client swallows what a callback throws.
-            try {
-              onMessage(message);
-            } catch (error) {
-              drop(toError(error));
-            }
-          },
-          { ...headers, receipt },
-        );
-      }),
+    subscribe(destination, headers, onMessage) {
+      const guarded = (message: IMessage): void => {
+        // The client swallows what a callback throws.
+        try {
+          onMessage(message);
+        } catch (error) {
+          drop(toError(error));
+        }
+      };
+      let subscription: StompSubscription | undefined;
+      const confirmed = expectReceipt((receipt) => {
+        subscription = client.subscribe(destination, guarded, { ...headers, receipt });
+      });
+      return { confirmed, end: () => expectReceipt((receipt) => subscription?.unsubscribe({ receipt })) };
+    },
     ack: (message) => expectReceipt((receipt) => message.ack({ receipt })),
     ackUnconfirmed: (message) => message.ack(),
     async close() {
@@ -206,6 +213,7 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
       }
     },
     drop,
+    isCutByPeer: () => isCutByPeer,
   };
 }
 

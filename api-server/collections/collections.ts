@@ -34,7 +34,7 @@ export const LANGUAGES = [
 ];
 
 /** Formats that may be asked for although no document has them: then every member is left out, and the dump says so. */
-const WELL_KNOWN_FORMATS = ['meta', 'txt', 'pdf', 'html', 'xml', 'json'];
+export const WELL_KNOWN_FORMATS = ['meta', 'txt', 'pdf', 'html', 'xml', 'json'];
 
 /** What a document has at the least. */
 const DEFAULT_SCHEMA = {

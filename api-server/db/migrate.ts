@@ -1,6 +1,6 @@
 /** Brings the tables up to date, the same way on PostgreSQL and on the embedded engine. */
 import type { Knex } from 'knex';
-import { dumps } from '../dumps/migration.js';
+import { dumps, dumpsFollow } from '../dumps/migration.js';
 import { initial } from './migrations/0001-initial.js';
 
 export interface NamedMigration {
@@ -12,6 +12,7 @@ export interface NamedMigration {
 const MIGRATIONS: readonly NamedMigration[] = [
   { name: '0001-initial', migration: initial },
   { name: '0002-dumps', migration: dumps },
+  { name: '0003-dumps-follow', migration: dumpsFollow },
 ];
 
 /** Any number will do, as long as every api-server uses the same. */

@@ -60,7 +60,7 @@ export function docsetRoutes(parts: Parts): Route[] {
 
   async function get(request: Request, caller: Caller): Promise<Answer> {
     const docset = await readable(request, caller);
-    const formats = await wantedFormats(knex, docset.collection_id, request);
+    const formats = await wantedFormats(knex, request, () => Promise.resolve(docset.collection_id));
     const headers = { Vary: 'Accept' };
     if (request.accepts(['application/json', NDJSON]) === NDJSON) {
       const collection = await findCollection(knex, docset.collection_id);

@@ -21,25 +21,30 @@ import { foldEvent } from './fold-event.js';
 /** A poll waits no longer than this for the broker, in milliseconds. */
 const DRAIN_TIMEOUT = 3_000;
 
-/**
- * Drains the events of a docset. Each batch is acknowledged only after its commit.
- * @returns true where the queue was read to its end; false where broker or store could not be reached, so that what
- *   the database has may be stale
- */
-export async function drainEvents(parts: DumpParts, docset: string): Promise<boolean> {
+export interface Drained {
+  /** False where broker or store could not be reached, so that what the database has may be stale. */
+  isFresh: boolean;
+  /** The dumps that were changed, by id. */
+  changed: Map<string, Dump>;
+}
+
+/** Drains the events of a docset. Each batch is acknowledged only after its commit. */
+export async function drainEvents(parts: DumpParts, docset: string): Promise<Drained> {
   const started = performance.now();
   const took = (): number => (performance.now() - started) / 1000;
+  const changed = new Map<string, Dump>();
+  const fold = async (messages: ReceivedMessage[]): Promise<void> => {
+    for (const dump of await foldBatch(parts, docset, messages)) changed.set(dump.id, dump);
+  };
   try {
-    await parts.broker.drain(eventsOf(docset), (messages) => foldBatch(parts, docset, messages), {
-      timeoutMs: DRAIN_TIMEOUT,
-    });
+    await parts.broker.drain(eventsOf(docset), fold, { timeoutMs: DRAIN_TIMEOUT });
     parts.metrics.drained(took(), 'drained');
-    return true;
+    return { isFresh: true, changed };
   } catch (error) {
     parts.metrics.drained(took(), 'failed');
     if (!isOutage(error)) throw error;
     parts.log.warn({ err: error, docset }, 'events could not be read; the answer may be stale');
-    return false;
+    return { isFresh: false, changed };
   }
 }
 
@@ -50,18 +55,20 @@ export function isOutage(error: unknown): boolean {
   );
 }
 
-async function foldBatch(parts: DumpParts, docset: string, messages: ReceivedMessage[]): Promise<void> {
+/** @returns the dumps that it changed */
+async function foldBatch(parts: DumpParts, docset: string, messages: ReceivedMessage[]): Promise<Dump[]> {
   const { events, unreadable } = readEvents(parts, docset, messages);
   const manifests = await readManifests(parts, events);
-  const finished = await parts.store.withDocsetLocked(docset, async (dumps) => {
+  const changed = await parts.store.withDocsetLocked(docset, async (dumps) => {
     const before = await dumps.live();
     const after = foldAll(parts, before, events, manifests);
-    const changed = after.filter((dump, index) => dump !== before[index]);
-    for (const dump of changed) await dumps.update(dump);
-    return changed.filter((dump) => !isLive(dump));
+    const changes = after.filter((dump, index) => dump !== before[index]);
+    for (const dump of changes) await dumps.update(dump);
+    return changes;
   });
-  for (const dump of finished) parts.metrics.finished(dump.outcome.status);
+  for (const dump of changed.filter((each) => !isLive(each))) parts.metrics.finished(dump.outcome.status);
   for (const letter of unreadable) await deadLetter(parts, docset, letter);
+  return changed;
 }
 
 interface Unreadable {

@@ -45,6 +45,11 @@ export interface DumpStore {
    * @returns what `work` returns, once it is committed
    */
   withDocsetLocked<T>(docset: string, work: (dumps: LockedDumps) => Promise<T>): Promise<T>;
+  /**
+   * Adds a dump of the same docset and formats behind `newest`, and on disk.
+   * @returns undefined where somebody else has just done so
+   */
+  insertAfter(newest: Dump | undefined, facts: Parameters<typeof newDump>[0]): Promise<Dump | undefined>;
   /** Notes that the broker has confirmed the request of this attempt. @returns false where the dump is no longer there */
   markPublished(dump: Pick<Dump, 'id' | 'attempt'>, now: Date): Promise<boolean>;
   /** Takes back a dump whose request never reached the broker. */
@@ -56,9 +61,7 @@ export interface DumpStore {
 export interface LockedDumps {
   /** Live dumps, oldest first. */
   live(): Promise<Dump[]>;
-  newest(formats: string[]): Promise<Dump | undefined>;
   ofId(id: string): Promise<Dump | undefined>;
-  insert(facts: Parameters<typeof newDump>[0]): Promise<Dump>;
   /** Writes what polls change. Not `published` and `storageFreed`, which are noted outside the lock. */
   update(dump: Dump): Promise<void>;
   /** Writes a dump that is to be asked for again. */
@@ -67,13 +70,12 @@ export interface LockedDumps {
 
 export function createDumpStore(knex: Knex): DumpStore {
   const dumps = (db: Knex = knex): Knex.QueryBuilder<Row, Row[]> => db<Row, Row[]>('dumps');
-  const newest = async (db: Knex, docset: string, formats?: string[]): Promise<Dump | undefined> => {
-    const query = dumps(db).where('docset_id', docset).orderBy('created', 'desc').orderBy('id').limit(1);
-    const rows = await (formats === undefined ? query : query.where('formats', formats.join(',')));
-    return rows[0] && toDump(rows[0]);
-  };
   return {
-    newest: (docset, formats) => newest(knex, docset, formats),
+    async newest(docset, formats) {
+      const query = dumps().where('docset_id', docset).orderBy('created', 'desc').orderBy('id').limit(1);
+      const rows = await (formats === undefined ? query : query.where('formats', formats.join(',')));
+      return rows[0] && toDump(rows[0]);
+    },
     async byId(id) {
       const rows = await dumps().where('id', id);
       return rows[0] && toDump(rows[0]);
@@ -96,15 +98,9 @@ export function createDumpStore(knex: Knex): DumpStore {
         return work({
           live: async () =>
             (await dumps(trx).where('docset_id', docset).whereIn('status', LIVE).orderBy('created')).map(toDump),
-          newest: (formats) => newest(trx, docset, formats),
           async ofId(id) {
             const rows = await dumps(trx).where('id', id);
             return rows[0] && toDump(rows[0]);
-          },
-          async insert(facts) {
-            const dump = newDump(facts);
-            await trx('dumps').insert(toRow(dump));
-            return dump;
           },
           async update(dump) {
             await trx('dumps').where('id', dump.id).update(changesOf(dump));
@@ -114,6 +110,17 @@ export function createDumpStore(knex: Knex): DumpStore {
           },
         });
       }),
+    async insertAfter(known, facts) {
+      // The newest is told by its time, which the clocks of two api-servers must not turn round.
+      const earliest = known === undefined ? 0 : known.created.getTime() + 1;
+      const dump = newDump({ ...facts, now: new Date(Math.max(facts.now.getTime(), earliest)) });
+      const rows = await knex('dumps')
+        .insert({ ...toRow(dump), follows: known?.id ?? '' })
+        .onConflict(['docset_id', 'formats', 'follows'])
+        .ignore()
+        .returning<{ id: string }[]>('id');
+      return rows.length === 0 ? undefined : dump;
+    },
     async markPublished({ id, attempt }, now) {
       // Not worth a wait for the disk: what a crash forgets here is only published once more.
       const { rows } = await knex.raw<{ rows: unknown[] }>(

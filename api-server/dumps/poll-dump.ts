@@ -20,15 +20,16 @@ export interface PollResult {
  */
 export async function pollDump(parts: DumpParts, known: Dump): Promise<PollResult> {
   if (!isLive(known)) return { dump: await settleExpiry(parts, known), stale: false };
-  const fresh = await drainEvents(parts, known.docset);
-  const dump = (await parts.store.byId(known.id)) ?? known;
+  const { isFresh: fresh, changed } = await drainEvents(parts, known.docset);
+  // Without news of our own it is read again: another poll may have had them.
+  const dump = changed.get(known.id) ?? (await reload(parts, known));
   if (!isLive(dump)) return { dump, stale: false };
   try {
     return { dump: await settleLease(parts, dump, fresh), stale: !fresh };
   } catch (error) {
     if (!isOutage(error)) throw error;
     parts.log.warn({ err: error, dump: dump.id }, 'a silent dump could not be looked for');
-    return { dump: (await parts.store.byId(known.id)) ?? dump, stale: true };
+    return { dump: await reload(parts, dump), stale: true };
   }
 }
 

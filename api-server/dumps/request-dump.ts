@@ -5,7 +5,6 @@ import { dismissDump } from './dismiss-dump.js';
 import { isOutage } from './drain-events.js';
 import { asOf, isLive, type Dump } from './dump.js';
 import type { DumpParts } from './dump-parts.js';
-import type { LockedDumps } from './dump-store.js';
 import { pollDump, type PollResult } from './poll-dump.js';
 import { publishRequest } from './publish.js';
 
@@ -13,6 +12,8 @@ export interface DumpRequest {
   docset: { id: string; revision: number; members: number };
   /** Sorted, none twice. */
   formats: string[];
+  /** The newest dump of these formats, as far as is known. */
+  newest: Dump | undefined;
   /** Make a new dump even where one is there. */
   force: boolean;
   traceparent?: string | undefined;
@@ -24,9 +25,7 @@ export interface DumpRequest {
  * @throws {ProblemError} broker-unavailable: nothing is left behind
  */
 export async function requestDump(parts: DumpParts, request: DumpRequest): Promise<PollResult> {
-  const { dump, isNew } = await parts.store.withDocsetLocked(request.docset.id, (dumps) =>
-    findOrInsert(dumps, request),
-  );
+  const { dump, isNew, isFirst } = await findOrInsert(parts, request);
   if (!isNew && dump.published !== null) return pollDump(parts, dump);
   try {
     // Also one that somebody else inserted a moment ago: only a confirmation of our own lets us say accepted.
@@ -35,10 +34,8 @@ export async function requestDump(parts: DumpParts, request: DumpRequest): Promi
     await parts.store.deleteUnpublished(dump.id);
     throw isOutage(error) ? notAccepted(error) : error;
   }
-  if (isNew) {
-    parts.metrics.requested();
-    await endPredecessors(parts, dump);
-  }
+  if (isNew) parts.metrics.requested();
+  if (isNew && !isFirst) await endPredecessors(parts, dump);
   return { dump: { ...dump, published: new Date() }, stale: false };
 }
 
@@ -47,25 +44,21 @@ function notAccepted(cause?: unknown): ProblemError {
   return new ProblemError('broker-unavailable', detail, {}, { cause, headers: { 'Retry-After': '10' } });
 }
 
+/** Each dump follows one other, and only one follows it: of two that are asked for at once the second finds the first. */
 async function findOrInsert(
-  dumps: LockedDumps,
-  { docset, formats, force }: DumpRequest,
-): Promise<{ dump: Dump; isNew: boolean }> {
+  { store }: DumpParts,
+  { docset, formats, newest, force }: DumpRequest,
+): Promise<{ dump: Dump; isNew: boolean; isFirst: boolean }> {
   const now = new Date();
-  const known = await dumps.newest(formats);
-  const existing = known === undefined ? undefined : asOf(known, now);
-  const isUsable =
-    existing?.docsetRevision === docset.revision && (isLive(existing) || existing.outcome.status === 'successful');
-  if (isUsable && !force) return { dump: existing, isNew: false };
-  const dump = await dumps.insert({
-    id: randomUUID(),
-    docset: docset.id,
-    docsetRevision: docset.revision,
-    formats,
-    requested: docset.members,
-    now,
-  });
-  return { dump, isNew: true };
+  for (let known = newest; ; known = await store.newest(docset.id, formats)) {
+    const existing = known === undefined ? undefined : asOf(known, now);
+    const isUsable =
+      existing?.docsetRevision === docset.revision && (isLive(existing) || existing.outcome.status === 'successful');
+    if (isUsable && !force) return { dump: existing, isNew: false, isFirst: false };
+    const facts = { docset: docset.id, docsetRevision: docset.revision, formats, requested: docset.members, now };
+    const dump = await store.insertAfter(known, { id: randomUUID(), ...facts });
+    if (dump !== undefined) return { dump, isNew: true, isFirst: known === undefined };
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Dumps over HTTP (design §5). */
 import type { Request } from 'express';
 import type { Knex } from 'knex';
-import { ownDocset } from '../docsets/docsets.js';
+import { ownDocset, type Docset } from '../docsets/docsets.js';
 import { wantedFormats } from '../docsets/formats.js';
 import { ProblemError } from '../http/problems.js';
 import { originOf, param, queryParam, type Answer, type Route } from '../http/route.js';
@@ -19,18 +19,42 @@ const MAX_LISTED = 100;
 
 export function dumpRoutes(parts: DumpParts, knex: Knex): Route[] {
   const roles = MINERS;
+  const wanted = async (request: Request, owned: Promise<Docset>): Promise<string[]> =>
+    (await wantedFormats(knex, request, async () => (await owned).collection_id)).toSorted();
+  // Whose docset it is, and its dump, are asked at the same time in both: they are done often.
+  const lookUp = async (request: Request, caller: Caller) => {
+    const id = param(request, 'docset');
+    const owned = ownDocset(knex, id, caller);
+    const formats = await wanted(request, owned);
+    const [docset, newest] = await Promise.all([owned, parts.store.newest(id, formats)]);
+    return { docset, formats, newest };
+  };
+  /** The newest dump, of the wanted formats where the request names some. */
+  const findDump = async (request: Request, caller: Caller): Promise<Dump> => {
+    const id = param(request, 'docset');
+    const owned = ownDocset(knex, id, caller);
+    const isAnyMeant = (queryParam(request, 'fmt') ?? queryParam(request, 'fmts')) === undefined;
+    const formats = isAnyMeant ? undefined : await wanted(request, owned);
+    const [dump] = await Promise.all([parts.store.newest(id, formats), owned]);
+    if (dump !== undefined) return dump;
+    const how = dumpPath({ docset: id, formats: formats ?? ['txt'] });
+    throw new ProblemError(
+      'dump-not-requested',
+      `No dump of docset ${id} was asked for${formats ? ` in ${formats.join(', ')}` : ''}. POST ${how} asks for one; then poll it with GET.`,
+      { request: { method: 'POST', href: how } },
+    );
+  };
   const poll = async (request: Request, caller: Caller): Promise<PollResult> =>
-    pollDump(parts, await findDump(parts, knex, request, caller));
+    pollDump(parts, await findDump(request, caller));
   return [
     {
       method: 'post',
       path: '/docsets/:docset/dump',
       roles,
       handler: async (request, caller) => {
-        const docset = await ownDocset(knex, param(request, 'docset'), caller);
-        const formats = (await wantedFormats(knex, docset.collection_id, request)).toSorted();
+        const { docset, formats, newest } = await lookUp(request, caller);
         const force = queryParam(request, 'force') === 'true';
-        const asked = await requestDump(parts, { docset, formats, force, traceparent: traceparentOf(request) });
+        const asked = await requestDump(parts, { docset, formats, newest, force, traceparent: traceparentOf(request) });
         return statusAnswer(await waitUntilDone(parts, asked, request));
       },
     },
@@ -57,7 +81,7 @@ export function dumpRoutes(parts: DumpParts, knex: Knex): Route[] {
       path: '/docsets/:docset/dump',
       roles,
       handler: async (request, caller) => {
-        const dump = await dismissDump(parts, await findDump(parts, knex, request, caller));
+        const dump = await dismissDump(parts, await findDump(request, caller));
         return { json: statusBody({ dump, stale: false }) };
       },
     },
@@ -74,26 +98,6 @@ export function dumpRoutes(parts: DumpParts, knex: Knex): Route[] {
       },
     },
   ];
-}
-
-async function findDump(parts: DumpParts, knex: Knex, request: Request, caller: Caller): Promise<Dump> {
-  const id = param(request, 'docset');
-  const isAnyMeant = (queryParam(request, 'fmt') ?? queryParam(request, 'fmts')) === undefined;
-  const docset = ownDocset(knex, id, caller);
-  const wanted = async (): Promise<string[]> => {
-    const { collection_id: collection } = await docset;
-    return (await wantedFormats(knex, collection, request)).toSorted();
-  };
-  const formats = isAnyMeant ? undefined : await wanted();
-  // Whose docset it is, and its dump, are asked at the same time: a poll is done often.
-  const [dump] = await Promise.all([parts.store.newest(id, formats), docset]);
-  if (dump !== undefined) return dump;
-  const how = dumpPath({ docset: id, formats: formats ?? ['txt'] });
-  throw new ProblemError(
-    'dump-not-requested',
-    `No dump of docset ${id} was asked for${formats ? ` in ${formats.join(', ')}` : ''}. POST ${how} asks for one; then poll it with GET.`,
-    { request: { method: 'POST', href: how } },
-  );
 }
 
 /** 202 while the dump is being made, 200 once it is over, however it ended. */

@@ -38,6 +38,7 @@ export function createApp(parts: Parts, running = new Set<Promise<void>>()): Exp
   if (parts.dumps.download !== undefined) app.use('/api', parts.dumps.download);
   app.use('/api', identify(parts), jsonBody(), refuseUnstorableText);
   app.use(checkedByContract(parts.config));
+  app.use('/api', admit, complainToCallersOnly);
   app.use('/api', router(tableOf(parts), running));
   app.use((request: Request) => {
     throw new ProblemError('path-unknown', `There is nothing at ${request.path}.`);
@@ -46,13 +47,34 @@ export function createApp(parts: Parts, running = new Set<Promise<void>>()): Exp
   return app;
 }
 
-/** Who is asking comes before what is wrong with the request: a stranger learns nothing about it. */
+/**
+ * Starts to find out who is asking. A request without a body is checked meanwhile; a body is not read before its sender is known.
+ */
 function identify(parts: Parts) {
   const authenticate = authentication(parts);
   return async (request: Request, response: Response, next: NextFunction) => {
-    response.locals['caller'] = await authenticate(request);
+    const caller = authenticate(request);
+    response.locals['caller'] = caller;
+    // Whoever awaits it hears of the failure; nobody may, where the request is found wrong first.
+    caller.catch(() => undefined);
+    if (hasBody(request)) await caller;
     next();
   };
+}
+
+const hasBody = ({ headers }: Request): boolean =>
+  headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+
+/** Nothing is done for a caller before it is known. */
+async function admit(_request: Request, response: Response, next: NextFunction): Promise<void> {
+  response.locals['caller'] = await (response.locals['caller'] as Promise<Caller>);
+  next();
+}
+
+/** Who is asking comes before what is wrong with the request: a stranger learns nothing about it. */
+async function complainToCallersOnly(error: unknown, _request: Request, response: Response, next: NextFunction) {
+  await (response.locals['caller'] as Promise<Caller> | Caller);
+  next(error);
 }
 
 function router(table: Route[], running: Set<Promise<void>>) {
