@@ -62,6 +62,11 @@ const environment = z
     ARCHIVE_TTL: duration('7d'),
     DUMP_LEASE: duration('10m'),
     REQUEST_TTL: duration('24h'),
+    LARGE_DOCSET: z
+      .string()
+      .default('100000')
+      .refine((text) => /^(never|\d{1,9})$/.test(text), 'must be a number of documents, or never')
+      .transform((text) => (text === 'never' ? Infinity : Number(text))),
     LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
     VALIDATE_RESPONSES: flag,
   })
@@ -106,6 +111,8 @@ export function readApiServerConfig(env: Readonly<Record<string, string | undefi
     dumpLease: value.DUMP_LEASE,
     /** Milliseconds. */
     requestTtl: value.REQUEST_TTL,
+    /** Docsets with more documents than this wait in a queue of their own. */
+    largeDocset: value.LARGE_DOCSET,
     logLevel: value.LOG_LEVEL,
     validateResponses: value.VALIDATE_RESPONSES === 'true',
   };

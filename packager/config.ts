@@ -33,6 +33,8 @@ export interface PackagerConfig {
   stallTimeout: number;
   /** Jobs at a time. */
   concurrency: number;
+  /** Jobs of large docsets at a time, beside the others. */
+  largeConcurrency: number;
   logLevel: LogLevel;
   /** Serves /healthz and /metrics; undefined: nothing does. 0 picks a free port. */
   healthPort?: number | undefined;
@@ -121,7 +123,8 @@ const environment = z.object({
   DATA_DIR: text.optional(),
   EVENT_TTL: duration(DEFAULT_EVENT_TTL),
   STALL_TIMEOUT: duration(5 * 60_000),
-  PACKAGER_CONCURRENCY: wholeNumber(1, 64).default(1),
+  PACKAGER_CONCURRENCY: wholeNumber(0, 64).default(1),
+  PACKAGER_LARGE_CONCURRENCY: wholeNumber(0, 64).default(1),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
   HEALTH_PORT: wholeNumber(0, 65_535).optional(),
 });
@@ -135,6 +138,11 @@ export function readPackagerConfig(env: Readonly<Record<string, string | undefin
   const result = environment.safeParse(set);
   const faults = result.success ? [] : result.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`);
   faults.push(...archiveStoreFaults(set));
+  if (set['PACKAGER_CONCURRENCY'] === '0' && set['PACKAGER_LARGE_CONCURRENCY'] === '0') {
+    faults.push(
+      'PACKAGER_CONCURRENCY and PACKAGER_LARGE_CONCURRENCY must not both be 0: the packager would do nothing',
+    );
+  }
   if (!result.success || faults.length > 0) throw new ConfigError(faults);
   const read = result.data;
   return {
@@ -145,6 +153,7 @@ export function readPackagerConfig(env: Readonly<Record<string, string | undefin
     eventTtl: read.EVENT_TTL,
     stallTimeout: read.STALL_TIMEOUT,
     concurrency: read.PACKAGER_CONCURRENCY,
+    largeConcurrency: read.PACKAGER_LARGE_CONCURRENCY,
     logLevel: read.LOG_LEVEL,
     healthPort: read.HEALTH_PORT,
   };

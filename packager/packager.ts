@@ -5,6 +5,7 @@ import {
   decodeDeleteRequest,
   decodePackageRequest,
   DELETE_REQUESTS,
+  LARGE_PACKAGE_REQUESTS,
   openBroker,
   PACKAGE_REQUESTS,
   type Delivery,
@@ -37,10 +38,10 @@ export function startPackager(config: PackagerConfig, { log }: { log: Logger }):
   const running = new Map<string, Set<AbortController>>();
   let healthServer: HealthServer | undefined;
 
-  const onPackageRequest = async (delivery: Delivery): Promise<void> => {
-    const decoded = await decodeOrBury(delivery, PACKAGE_REQUESTS, decodePackageRequest);
+  const onPackageRequest = async (delivery: Delivery, queue: Destination): Promise<void> => {
+    const decoded = await decodeOrBury(delivery, queue, decodePackageRequest);
     if (decoded.type === 'buried') {
-      noteDeadLetter(PACKAGE_REQUESTS, decoded.reason);
+      noteDeadLetter(queue, decoded.reason);
       return;
     }
     const request = decoded.content;
@@ -89,7 +90,11 @@ export function startPackager(config: PackagerConfig, { log }: { log: Logger }):
     log.error({ queue, reason }, 'an unreadable message went to the dead letters');
   };
 
-  const consume = (queue: Destination, prefetch: number, onDelivery: (delivery: Delivery) => Promise<void>) =>
+  const consume = (
+    queue: Destination,
+    prefetch: number,
+    onDelivery: (delivery: Delivery, queue: Destination) => Promise<void>,
+  ) =>
     broker.consume(
       queue,
       {
@@ -104,7 +109,7 @@ export function startPackager(config: PackagerConfig, { log }: { log: Logger }):
       },
       async (delivery) => {
         try {
-          await onDelivery(delivery);
+          await onDelivery(delivery, queue);
         } catch (error) {
           if (!delivery.lost.aborted) log.error({ err: error, queue }, 'a message is given back to the broker');
           throw error;
@@ -112,7 +117,10 @@ export function startPackager(config: PackagerConfig, { log }: { log: Logger }):
       },
     );
   const consumers = [
-    consume(PACKAGE_REQUESTS, config.concurrency, onPackageRequest),
+    ...(config.concurrency > 0 ? [consume(PACKAGE_REQUESTS, config.concurrency, onPackageRequest)] : []),
+    ...(config.largeConcurrency > 0
+      ? [consume(LARGE_PACKAGE_REQUESTS, config.largeConcurrency, onPackageRequest)]
+      : []),
     consume(DELETE_REQUESTS, 1, onDeleteRequest),
   ];
   const health = () => {

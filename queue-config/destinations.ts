@@ -11,6 +11,9 @@ const ID = /^[A-Za-z0-9_-]{1,64}$/;
 /** Package requests, api-server to packagers. Permanent. */
 export const PACKAGE_REQUESTS = '/queue/docsets/package' as Destination;
 
+/** Package requests of large docsets, so that a small one never waits behind them. Permanent. */
+export const LARGE_PACKAGE_REQUESTS = '/queue/docsets/package/large' as Destination;
+
 /** Requests to free the storage of a dump, api-server to packagers. Permanent. */
 export const DELETE_REQUESTS = '/queue/docsets/delete' as Destination;
 

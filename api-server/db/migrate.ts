@@ -12,7 +12,7 @@ export interface NamedMigration {
 const MIGRATIONS: readonly NamedMigration[] = [
   { name: '0001-initial', migration: initial },
   { name: '0002-dumps', migration: dumps },
-  { name: '0003-dumps-follow', migration: dumpsFollow },
+  { name: '0004-dumps-follow', migration: dumpsFollow },
 ];
 
 /** Any number will do, as long as every api-server uses the same. */

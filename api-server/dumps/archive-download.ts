@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import express, { type Router } from 'express';
 import { ProblemError } from '../http/problems.js';
+import { mediaTypeOf } from './archive-links/archive-links.js';
 import { ARCHIVE_PATH, type FolderArchiveLinks } from './archive-links/folder-archive-links.js';
 
 /** To be mounted at `/api`, before anybody is asked for a key: the signature is the key. */
@@ -14,7 +15,7 @@ export function archiveDownload(links: FolderArchiveLinks): Router {
     const path = resolve(archive.path);
     if ((await stat(path).catch(() => undefined)) === undefined) throw new ProblemError('archive-expired');
     response.set({
-      'Content-Type': 'application/zip',
+      'Content-Type': mediaTypeOf(archive.filename),
       'Content-Disposition': `attachment; filename="${archive.filename}"`,
       // Strong, so that If-Range never splices two archives (RFC 9110 §13.1.5).
       ETag: `"${archive.sha256}"`,

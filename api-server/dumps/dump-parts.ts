@@ -16,9 +16,11 @@ export interface DumpParts {
   publicUrl: string;
 }
 
-/** Durations in milliseconds. */
+/** Durations in milliseconds, sizes in documents. */
 export interface DumpTerms {
   dumpLease: number;
   requestTtl: number;
   archiveTtl: number;
+  /** Docsets with more documents than this wait in a queue of their own. */
+  largeDocset: number;
 }

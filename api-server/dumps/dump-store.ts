@@ -1,7 +1,7 @@
 /** Dumps in the database. */
 import type { Knex } from 'knex';
 import { PHASES, type Phase } from '../../queue-config/index.js';
-import { newDump, type Archive, type Counts, type Dump, type Outcome, type Status } from './dump.js';
+import { newDump, type Archive, type Container, type Counts, type Dump, type Outcome, type Status } from './dump.js';
 import type { FailureSlug } from './failures.js';
 
 interface Row {
@@ -9,6 +9,7 @@ interface Row {
   docset_id: string;
   docset_revision: number;
   formats: string;
+  container: Container;
   status: Status;
   attempt: number;
   published: Date | null;
@@ -33,8 +34,11 @@ interface Row {
 const LIVE: Status[] = ['accepted', 'running'];
 
 export interface DumpStore {
-  /** The newest dump of a docset, or the newest of these formats. */
-  newest(docset: string, formats?: string[]): Promise<Dump | undefined>;
+  /** The newest dump of a docset, or the newest of these formats, or of this container. */
+  newest(
+    docset: string,
+    wanted?: { formats?: string[] | undefined; container?: Container | undefined },
+  ): Promise<Dump | undefined>;
   byId(id: string): Promise<Dump | undefined>;
   /** All dumps of a docset, newest first. */
   ofDocset(docset: string): Promise<Dump[]>;
@@ -46,7 +50,7 @@ export interface DumpStore {
    */
   withDocsetLocked<T>(docset: string, work: (dumps: LockedDumps) => Promise<T>): Promise<T>;
   /**
-   * Adds a dump of the same docset and formats behind `newest`, and on disk.
+   * Adds a dump of the same docset, formats and container behind `newest`, and on disk.
    * @returns undefined where somebody else has just done so
    */
   insertAfter(newest: Dump | undefined, facts: Parameters<typeof newDump>[0]): Promise<Dump | undefined>;
@@ -71,9 +75,11 @@ export interface LockedDumps {
 export function createDumpStore(knex: Knex): DumpStore {
   const dumps = (db: Knex = knex): Knex.QueryBuilder<Row, Row[]> => db<Row, Row[]>('dumps');
   return {
-    async newest(docset, formats) {
+    async newest(docset, { formats, container } = {}) {
       const query = dumps().where('docset_id', docset).orderBy('created', 'desc').orderBy('id').limit(1);
-      const rows = await (formats === undefined ? query : query.where('formats', formats.join(',')));
+      if (formats !== undefined) void query.where('formats', formats.join(','));
+      if (container !== undefined) void query.where({ container });
+      const rows = await query;
       return rows[0] && toDump(rows[0]);
     },
     async byId(id) {
@@ -116,7 +122,7 @@ export function createDumpStore(knex: Knex): DumpStore {
       const dump = newDump({ ...facts, now: new Date(Math.max(facts.now.getTime(), earliest)) });
       const rows = await knex('dumps')
         .insert({ ...toRow(dump), follows: known?.id ?? '' })
-        .onConflict(['docset_id', 'formats', 'follows'])
+        .onConflict(['docset_id', 'formats', 'container', 'follows'])
         .ignore()
         .returning<{ id: string }[]>('id');
       return rows.length === 0 ? undefined : dump;
@@ -145,6 +151,7 @@ function toDump(row: Row): Dump {
     docset: row.docset_id,
     docsetRevision: row.docset_revision,
     formats: row.formats.split(','),
+    container: row.container,
     outcome: toOutcome(row),
     attempt: row.attempt,
     published: row.published,
@@ -190,6 +197,7 @@ function toRow(dump: Dump): Record<keyof Row, unknown> {
     docset_id: dump.docset,
     docset_revision: dump.docsetRevision,
     formats: dump.formats.join(','),
+    container: dump.container,
     created: dump.created,
     published: dump.published,
     storage_freed: dump.storageFreed,
@@ -197,7 +205,8 @@ function toRow(dump: Dump): Record<keyof Row, unknown> {
   };
 }
 
-type FixedColumn = 'id' | 'docset_id' | 'docset_revision' | 'formats' | 'created' | 'published' | 'storage_freed';
+type FixedColumn =
+  'id' | 'docset_id' | 'docset_revision' | 'formats' | 'container' | 'created' | 'published' | 'storage_freed';
 
 function changesOf({ outcome, ...dump }: Dump): Record<Exclude<keyof Row, FixedColumn>, unknown> {
   return {

@@ -2,6 +2,10 @@
 import type { Phase, PhaseSpan } from '../../queue-config/index.js';
 import type { FailureSlug } from './failures.js';
 
+/** What an archive is. */
+export const CONTAINERS = ['zip', 'tar.gz'] as const;
+export type Container = (typeof CONTAINERS)[number];
+
 /** Where the finished archive is. */
 export type Archive =
   | { kind: 'stored'; key: string; size: number; sha256: string }
@@ -33,6 +37,7 @@ export interface Dump {
   docsetRevision: number;
   /** Sorted, so that the same set of formats is the same text. */
   formats: string[];
+  container: Container;
   outcome: Outcome;
   /** How often the package request was sent: 1, 2, 3. Events of an older attempt are fenced off. */
   attempt: number;
@@ -92,7 +97,7 @@ export function newDump({
   requested,
   now,
   ...facts
-}: Pick<Dump, 'id' | 'docset' | 'docsetRevision' | 'formats'> & { requested: number; now: Date }): Dump {
+}: Pick<Dump, 'id' | 'docset' | 'docsetRevision' | 'formats' | 'container'> & { requested: number; now: Date }): Dump {
   return {
     ...NOT_TAKEN,
     ...facts,

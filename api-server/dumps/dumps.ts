@@ -38,7 +38,12 @@ export function createDumps(
     links,
     log,
     metrics: createDumpMetrics(metrics),
-    terms: { dumpLease: config.dumpLease, requestTtl: config.requestTtl, archiveTtl: config.archiveTtl },
+    terms: {
+      dumpLease: config.dumpLease,
+      requestTtl: config.requestTtl,
+      archiveTtl: config.archiveTtl,
+      largeDocset: config.largeDocset,
+    },
     publicUrl: config.publicUrl,
   };
   return {

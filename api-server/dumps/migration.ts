@@ -35,19 +35,19 @@ async function down(knex: Knex): Promise<void> {
   await knex.schema.dropTable('dumps');
 }
 
-/** Each dump follows another of the same docset and formats, and no two the same: so two at once cannot both be the next. */
+/** Each dump follows another of the same docset, formats and container, and no two the same: two at once cannot both be the next. */
 export const dumpsFollow: Knex.Migration = {
   async up(knex) {
-    await knex.raw('alter table dumps add column follows text');
+    await knex.raw("alter table dumps add column container text not null default 'zip', add column follows text");
     await knex.raw(
       `update dumps set follows = coalesce(earlier.id, '') from
         (select id as this, lag(id) over (partition by docset_id, formats order by created, id desc) as id from dumps) earlier
         where dumps.id = earlier.this`,
     );
     await knex.raw('alter table dumps alter column follows set not null');
-    await knex.raw('create unique index dumps_follow on dumps (docset_id, formats, follows)');
+    await knex.raw('create unique index dumps_follow on dumps (docset_id, formats, container, follows)');
   },
   async down(knex) {
-    await knex.raw('alter table dumps drop column follows');
+    await knex.raw('alter table dumps drop column follows, drop column container');
   },
 };

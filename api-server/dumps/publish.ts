@@ -1,12 +1,14 @@
 /** Sends to packagers. */
 import {
   DELETE_REQUESTS,
+  LARGE_PACKAGE_REQUESTS,
   PACKAGE_REQUESTS,
   encodeDeleteRequest,
   encodePackageRequest,
 } from '../../queue-config/index.js';
 import type { Dump } from './dump.js';
 import type { DumpParts } from './dump-parts.js';
+import { queryOf } from './status-body.js';
 
 /**
  * Sends the package request of a dump's present attempt, and notes it once the broker has confirmed it.
@@ -19,9 +21,9 @@ export async function publishRequest(
   traceparent?: string,
 ): Promise<boolean> {
   await broker.publish({
-    destination: PACKAGE_REQUESTS,
+    destination: dump.counts.requested > terms.largeDocset ? LARGE_PACKAGE_REQUESTS : PACKAGE_REQUESTS,
     ...encodePackageRequest({
-      url: `${publicUrl}/api/docsets/${dump.docset}?fmt=${dump.formats.join(',')}`,
+      url: `${publicUrl}/api/docsets/${dump.docset}${queryOf(dump)}`,
       dump: dump.id,
       docset: dump.docset,
       attempt: dump.attempt,

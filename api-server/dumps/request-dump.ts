@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { ProblemError } from '../http/problems.js';
 import { dismissDump } from './dismiss-dump.js';
 import { isOutage } from './drain-events.js';
-import { asOf, isLive, type Dump } from './dump.js';
+import { asOf, isLive, type Container, type Dump } from './dump.js';
 import type { DumpParts } from './dump-parts.js';
 import { pollDump, type PollResult } from './poll-dump.js';
 import { publishRequest } from './publish.js';
@@ -12,7 +12,8 @@ export interface DumpRequest {
   docset: { id: string; revision: number; members: number };
   /** Sorted, none twice. */
   formats: string[];
-  /** The newest dump of these formats, as far as is known. */
+  container: Container;
+  /** The newest dump of these formats and this container, as far as is known. */
   newest: Dump | undefined;
   /** Make a new dump even where one is there. */
   force: boolean;
@@ -47,15 +48,22 @@ function notAccepted(cause?: unknown): ProblemError {
 /** Each dump follows one other, and only one follows it: of two that are asked for at once the second finds the first. */
 async function findOrInsert(
   { store }: DumpParts,
-  { docset, formats, newest, force }: DumpRequest,
+  { docset, formats, container, newest, force }: DumpRequest,
 ): Promise<{ dump: Dump; isNew: boolean; isFirst: boolean }> {
   const now = new Date();
-  for (let known = newest; ; known = await store.newest(docset.id, formats)) {
+  for (let known = newest; ; known = await store.newest(docset.id, { formats, container })) {
     const existing = known === undefined ? undefined : asOf(known, now);
     const isUsable =
       existing?.docsetRevision === docset.revision && (isLive(existing) || existing.outcome.status === 'successful');
     if (isUsable && !force) return { dump: existing, isNew: false, isFirst: false };
-    const facts = { docset: docset.id, docsetRevision: docset.revision, formats, requested: docset.members, now };
+    const facts = {
+      docset: docset.id,
+      docsetRevision: docset.revision,
+      formats,
+      container,
+      requested: docset.members,
+      now,
+    };
     const dump = await store.insertAfter(known, { id: randomUUID(), ...facts });
     if (dump !== undefined) return { dump, isNew: true, isFirst: known === undefined };
   }
@@ -65,9 +73,13 @@ async function findOrInsert(
  * Ends the earlier dumps of the same formats, and frees what they have stored: nobody reaches them any more. Only once the new
  * one is accepted, since until then the old one is still wanted. What cannot be freed now is at the next kick-off.
  */
-async function endPredecessors(parts: DumpParts, { id, docset, formats }: Dump): Promise<void> {
+async function endPredecessors(parts: DumpParts, { id, docset, formats, container }: Dump): Promise<void> {
   const predecessors = (await parts.store.ofDocset(docset)).filter(
-    (other) => other.id !== id && other.formats.join() === formats.join() && other.storageFreed === null,
+    (other) =>
+      other.id !== id &&
+      other.formats.join() === formats.join() &&
+      other.container === container &&
+      other.storageFreed === null,
   );
   for (const predecessor of predecessors) {
     try {

@@ -8,7 +8,7 @@ import { originOf, param, queryParam, type Answer, type Route } from '../http/ro
 import { MINERS, type Caller } from '../miners/caller.js';
 import { ArchiveStoreError } from './archive-links/archive-links.js';
 import { dismissDump } from './dismiss-dump.js';
-import { asOf, isLive, type Dump } from './dump.js';
+import { CONTAINERS, asOf, isLive, type Container, type Dump } from './dump.js';
 import type { DumpParts } from './dump-parts.js';
 import { pollDump, type PollResult } from './poll-dump.js';
 import { requestDump } from './request-dump.js';
@@ -26,8 +26,9 @@ export function dumpRoutes(parts: DumpParts, knex: Knex): Route[] {
     const id = param(request, 'docset');
     const owned = ownDocset(knex, id, caller);
     const formats = await wanted(request, owned);
-    const [docset, newest] = await Promise.all([owned, parts.store.newest(id, formats)]);
-    return { docset, formats, newest };
+    const container = containerOf(request) ?? 'zip';
+    const [docset, newest] = await Promise.all([owned, parts.store.newest(id, { formats, container })]);
+    return { docset, formats, container, newest };
   };
   /** The newest dump, of the wanted formats where the request names some. */
   const findDump = async (request: Request, caller: Caller): Promise<Dump> => {
@@ -35,12 +36,13 @@ export function dumpRoutes(parts: DumpParts, knex: Knex): Route[] {
     const owned = ownDocset(knex, id, caller);
     const isAnyMeant = (queryParam(request, 'fmt') ?? queryParam(request, 'fmts')) === undefined;
     const formats = isAnyMeant ? undefined : await wanted(request, owned);
-    const [dump] = await Promise.all([parts.store.newest(id, formats), owned]);
+    const container = containerOf(request);
+    const [dump] = await Promise.all([parts.store.newest(id, { formats, container }), owned]);
     if (dump !== undefined) return dump;
-    const how = dumpPath({ docset: id, formats: formats ?? ['txt'] });
+    const how = dumpPath({ docset: id, formats: formats ?? ['txt'], container: container ?? 'zip' });
     throw new ProblemError(
       'dump-not-requested',
-      `No dump of docset ${id} was asked for${formats ? ` in ${formats.join(', ')}` : ''}. POST ${how} asks for one; then poll it with GET.`,
+      `No dump of docset ${id} was asked for${formats ? ` in ${formats.join(', ')}` : ''}${container ? ` as ${container}` : ''}. POST ${how} asks for one; then poll it with GET.`,
       { request: { method: 'POST', href: how } },
     );
   };
@@ -52,9 +54,9 @@ export function dumpRoutes(parts: DumpParts, knex: Knex): Route[] {
       path: '/docsets/:docset/dump',
       roles,
       handler: async (request, caller) => {
-        const { docset, formats, newest } = await lookUp(request, caller);
+        const found = await lookUp(request, caller);
         const force = queryParam(request, 'force') === 'true';
-        const asked = await requestDump(parts, { docset, formats, newest, force, traceparent: traceparentOf(request) });
+        const asked = await requestDump(parts, { ...found, force, traceparent: traceparentOf(request) });
         return statusAnswer(await waitUntilDone(parts, asked, request));
       },
     },
@@ -135,7 +137,7 @@ async function archiveAnswer(parts: DumpParts, { dump }: PollResult, request: Re
       const { archive } = outcome;
       if (archive.kind === 'foreign') return { status: 303, headers: { Location: archive.url } };
       if (!(await isStored(parts, archive))) throw new ProblemError('archive-expired');
-      const filename = `docset-${dump.docset}-${dump.formats.join('-')}.zip`;
+      const filename = `docset-${dump.docset}-${dump.formats.join('-')}.${dump.container}`;
       const Location = await parts.links.sign({ ...archive, filename }, originOf(request));
       return { status: 303, headers: { Location, 'Content-Location': archivePath(dump) } };
     }
@@ -150,6 +152,11 @@ async function isStored({ links }: DumpParts, archive: { key: string; size: numb
     if (!(cause instanceof ArchiveStoreError)) throw cause;
     throw new ProblemError('storage-unavailable', undefined, {}, { cause, headers: { 'Retry-After': '10' } });
   }
+}
+
+function containerOf(request: Request): Container | undefined {
+  const wanted = queryParam(request, 'archive');
+  return CONTAINERS.find((container) => container === wanted);
 }
 
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;

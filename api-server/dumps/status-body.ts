@@ -3,14 +3,21 @@ import { PROBLEMS, problemType } from '../http/problems.js';
 import { isLive, type Dump } from './dump.js';
 import type { PollResult } from './poll-dump.js';
 
+type Wanted = Pick<Dump, 'docset' | 'formats' | 'container'>;
+
 /** The dump URL of these formats, as a path. */
-export function dumpPath({ docset, formats }: Pick<Dump, 'docset' | 'formats'>): string {
-  return `/api/docsets/${docset}/dump?fmt=${formats.join(',')}`;
+export function dumpPath({ docset, ...wanted }: Wanted): string {
+  return `/api/docsets/${docset}/dump${queryOf(wanted)}`;
 }
 
 /** The archive URL, as a path. */
-export function archivePath({ docset, formats }: Pick<Dump, 'docset' | 'formats'>): string {
-  return `/api/docsets/${docset}/dump/archive?fmt=${formats.join(',')}`;
+export function archivePath({ docset, ...wanted }: Wanted): string {
+  return `/api/docsets/${docset}/dump/archive${queryOf(wanted)}`;
+}
+
+/** A zip goes without saying. */
+export function queryOf({ formats, container }: Pick<Dump, 'formats' | 'container'>): string {
+  return `?fmt=${formats.join(',')}${container === 'zip' ? '' : `&archive=${container}`}`;
 }
 
 /** The status body. `done` is in every one of them, so that no client loops for ever on a failure. */
@@ -20,6 +27,7 @@ export function statusBody({ dump, stale }: PollResult): Record<string, unknown>
     id: dump.id,
     docset: `/api/docsets/${dump.docset}`,
     formats: dump.formats,
+    container: dump.container,
     status: outcome.status,
     done: !isLive(dump),
     stale,

@@ -14,7 +14,7 @@ import { pollDump } from '../../api-server/dumps/poll-dump.js';
 import { requestDump, type DumpRequest } from '../../api-server/dumps/request-dump.js';
 import { openDatabase, type Database } from '../../api-server/db/open-database.js';
 import { startEmbeddedBroker, type EmbeddedBroker } from '../../queue-config/embedded-broker/index.js';
-import { eventMessage, eventsOf, openBroker, type EventContent } from '../../queue-config/index.js';
+import { eventMessage, eventsOf, openBroker, type EventContent, PACKAGE_REQUESTS } from '../../queue-config/index.js';
 import { copyMigratedFolder } from './migrated-folder.js';
 
 const LEASE = 1_000;
@@ -41,7 +41,7 @@ describe('a dump', () => {
       .insert({ owner: '1', collection_id: 'texts', generator: '', members: 10 })
       .returning<{ id: string }[]>('id');
     docset = { id: row?.id ?? '', revision: 1, members: 10 };
-    request = { docset, formats: ['txt'], newest: undefined, force: false };
+    request = { docset, formats: ['txt'], container: 'zip', newest: undefined, force: false };
     const links = createFolderArchiveLinks(join(folder, 'archives'), 'a secret of this test');
     parts = {
       store: createDumpStore(knex),
@@ -55,7 +55,7 @@ describe('a dump', () => {
       },
       log: pino({ level: 'silent' }),
       metrics: createDumpMetrics(new Registry()),
-      terms: { dumpLease: LEASE, requestTtl: 60_000, archiveTtl: 60_000 },
+      terms: { dumpLease: LEASE, requestTtl: 60_000, archiveTtl: 60_000, largeDocset: 100 },
       publicUrl: 'http://localhost:3000',
     };
   });
@@ -137,6 +137,38 @@ describe('a dump', () => {
     };
     await expect(requestDump(parts, request)).rejects.toMatchObject({ slug: 'broker-unavailable' });
     expect(await parts.store.ofDocset(docset.id)).toEqual([]);
+  });
+
+  test('of a large docset waits in a queue of its own', async () => {
+    await requestDump(parts, { ...request, docset: { ...docset, members: 100 } });
+    expect([depthOf('/queue/docsets/package'), depthOf('/queue/docsets/package/large')]).toEqual([1, 0]);
+    await requestDump(parts, { ...request, docset: { ...docset, members: 101 }, force: true });
+    expect([depthOf('/queue/docsets/package'), depthOf('/queue/docsets/package/large')]).toEqual([1, 1]);
+  });
+
+  test('in another container is another dump, and leaves the first alone', async () => {
+    const zip = await requestDump(parts, request);
+    const tar = await requestDump(parts, { ...request, container: 'tar.gz' });
+    expect(tar.dump.id).not.toBe(zip.dump.id);
+    expect((await rowOf(zip.dump))?.outcome.status).toBe('accepted');
+    const newest = await parts.store.newest(docset.id, { container: 'tar.gz' });
+    expect((await requestDump(parts, { ...request, container: 'tar.gz', newest })).dump.id).toBe(tar.dump.id);
+    expect((await parts.store.newest(docset.id))?.container).toBe('tar.gz');
+    const bodies: string[] = [];
+    await parts.broker.drain(PACKAGE_REQUESTS, (messages) => {
+      bodies.push(...messages.map(({ body }) => body));
+      return Promise.resolve();
+    });
+    expect(bodies).toEqual([expect.stringMatching(/\?fmt=txt$/), expect.stringMatching(/\?fmt=txt&archive=tar\.gz$/)]);
+  });
+
+  test('whose time would be before that of the one it follows comes after it all the same', async () => {
+    const first = await requestDump(parts, request);
+    // Inserted by a server whose clock is ahead.
+    await database.knex('dumps').update({ created: new Date(Date.now() + 60_000) });
+    const second = await requestDump(parts, { ...request, force: true });
+    expect(second.dump.id).not.toBe(first.dump.id);
+    expect((await parts.store.newest(docset.id))?.id).toBe(second.dump.id);
   });
 
   test('replaces the earlier ones of its formats, whose storage is freed', async () => {

@@ -28,6 +28,7 @@ describe("the packager's configuration", () => {
       eventTtl: 86_400_000,
       stallTimeout: 300_000,
       concurrency: 1,
+      largeConcurrency: 1,
       logLevel: 'info',
       healthPort: undefined,
     });
@@ -67,7 +68,7 @@ describe("the packager's configuration", () => {
       API_URL: 'ftp://x',
       BROKER_URL: 'http://x',
       STALL_TIMEOUT: '5',
-      PACKAGER_CONCURRENCY: '0',
+      PACKAGER_CONCURRENCY: '65',
       S3_ENDPOINT: 'http://s3',
       AWS_ACCESS_KEY_ID: 'x',
     });
@@ -86,6 +87,15 @@ describe("the packager's configuration", () => {
 
   test.each(['5', '5 m', '-5m', '0s', '1.5h', '5 minutes', 'soon', '1y'])('the duration %j is refused', (written) => {
     expect(faultsOf({ ...RIGHT, STALL_TIMEOUT: written })).toHaveLength(1);
+  });
+
+  test('refuses a packager that would take no request', () => {
+    const faults = faultsOf({ ...RIGHT, PACKAGER_CONCURRENCY: '0', PACKAGER_LARGE_CONCURRENCY: '0' });
+    expect(faults).toEqual([expect.stringContaining('must not both be 0')]);
+    expect(readPackagerConfig({ ...RIGHT, PACKAGER_CONCURRENCY: '0' })).toMatchObject({
+      concurrency: 0,
+      largeConcurrency: 1,
+    });
   });
 
   test('never repeats a passcode', () => {

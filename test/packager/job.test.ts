@@ -3,11 +3,12 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { startDocsetServer, type DocsetServer, type TestDocument } from './docset-server.js';
 import { openStage, type Stage } from './packager-stage.js';
 import { execFile } from 'node:child_process';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { LARGE_PACKAGE_REQUESTS } from '../../queue-config/index.js';
 import { findProgram } from '../servers/server-process.js';
 import { waitUntil } from '../servers/wait-until.js';
 import { readBag, textOf } from './read-bag.js';
@@ -100,6 +101,38 @@ describe('a package request', () => {
       const path = findProgram(program);
       if (path !== undefined) await promisify(execFile)(path, args);
     }
+  });
+
+  test('starts at once although a large one is under way', async () => {
+    const isLarge = (request: IncomingMessage): boolean => request.headers['adit-dump'] === 'large';
+    let isHeld = false;
+    let release: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    server.setFault(async (request) => {
+      if (!isLarge(request)) return false;
+      isHeld = true;
+      await released;
+      return false;
+    });
+    const packager = await stage.start();
+    await stage.request(server.docsetUrl('txt'), 'large', 1, LARGE_PACKAGE_REQUESTS);
+    await waitUntil('the large one is under way', () => Promise.resolve(isHeld));
+    await stage.request(server.docsetUrl('txt'), 'small');
+    const events = await stage.eventsUntil('Complete');
+    expect(events.filter(({ type }) => type === 'Complete').map(({ dump }) => dump)).toEqual(['small']);
+    release();
+    expect((await stage.eventsUntil('Complete')).at(-1)?.dump).toBe('large');
+    await packager.stop();
+  });
+
+  test('of either kind may be left to other packagers', async () => {
+    await stage.start({ PACKAGER_CONCURRENCY: '0' });
+    await stage.request(server.docsetUrl('txt'), 'small');
+    await stage.request(server.docsetUrl('txt'), 'large', 1, LARGE_PACKAGE_REQUESTS);
+    expect((await stage.eventsUntil('Complete')).at(-1)?.dump).toBe('large');
+    expect(stage.requests()).toBe(1);
+    await stage.start({ PACKAGER_LARGE_CONCURRENCY: '0' });
+    expect((await stage.eventsUntil('Complete')).at(-1)?.dump).toBe('small');
   });
 
   test('fetches sixteen documents at once, and no more', async () => {

@@ -27,7 +27,7 @@ export interface Stage {
   broker: Broker;
   embedded: EmbeddedBroker;
   start(env?: Record<string, string>): Promise<Packager>;
-  request(url: string, dump: string, attempt?: number): Promise<void>;
+  request(url: string, dump: string, attempt?: number, queue?: Destination): Promise<void>;
   sendBare(body: string): Promise<void>;
   requestDelete(dump: string): Promise<void>;
   /** Drains the docset's queue until an event of that type came; answers all since the last call. */
@@ -73,9 +73,9 @@ export async function openStage(apiUrl: string, brokerUrl?: (own: string) => str
       await packager.ready;
       return packager;
     },
-    request: (url, dump, attempt = 1) =>
+    request: (url, dump, attempt = 1, destination = PACKAGE_REQUESTS) =>
       broker.publish({
-        destination: PACKAGE_REQUESTS,
+        destination,
         ...encodePackageRequest({ url, dump, attempt, docset: '5' }),
         persistent: true,
       }),

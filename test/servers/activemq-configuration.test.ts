@@ -49,11 +49,13 @@ for (const [server, flavour] of [
       const events = nextQueue();
       const may: [ActiveMQAccount, 'SEND' | 'SUBSCRIBE', string][] = [
         ['api-server', 'SEND', REQUESTS],
+        ['api-server', 'SEND', '/queue/docsets/package/large'],
         ['api-server', 'SEND', '/queue/docsets/delete'],
         ['api-server', 'SEND', DEAD],
         ['api-server', 'SUBSCRIBE', nextQueue()],
         ['api-server', 'SEND', events],
         ['packager', 'SUBSCRIBE', REQUESTS],
+        ['packager', 'SUBSCRIBE', '/queue/docsets/package/large'],
         ['packager', 'SUBSCRIBE', '/queue/docsets/delete'],
         ['packager', 'SEND', DEAD],
         ['packager', 'SEND', nextQueue()],
@@ -66,6 +68,7 @@ for (const [server, flavour] of [
         ['api-server', 'SEND', '/topic/package/5'],
         ['api-server', 'SEND', '/queue/ActiveMQ.Statistics.Broker'],
         ['packager', 'SEND', REQUESTS],
+        ['packager', 'SEND', '/queue/docsets/package/large'],
         ['packager', 'SEND', '/queue/docsets/delete'],
         ['packager', 'SUBSCRIBE', events],
         ['packager', 'SUBSCRIBE', '/queue/package/>'],

@@ -17,5 +17,9 @@ export class ArchiveStoreError extends Error {
   override readonly name = 'ArchiveStoreError';
 }
 
+/** The media type of an archive, by its file's name. */
+export const mediaTypeOf = (filename: string): string =>
+  filename.endsWith('.tar.gz') ? 'application/gzip' : 'application/zip';
+
 /** How long a signed link is good, in seconds. */
 export const LINK_LIFETIME = 900;

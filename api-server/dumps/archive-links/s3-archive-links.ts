@@ -1,7 +1,7 @@
 /** Archives in S3. */
 import { GetObjectCommand, HeadObjectCommand, S3Client, S3ServiceException } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-import { ArchiveStoreError, LINK_LIFETIME, type ArchiveLinks } from './archive-links.js';
+import { ArchiveStoreError, LINK_LIFETIME, mediaTypeOf, type ArchiveLinks } from './archive-links.js';
 
 export interface S3Options {
   bucket: string;
@@ -51,7 +51,7 @@ export function createS3ArchiveLinks({
         Bucket: bucket,
         Key: key,
         ResponseContentDisposition: `attachment; filename="${filename}"`,
-        ResponseContentType: 'application/zip',
+        ResponseContentType: mediaTypeOf(filename),
       });
       return getSignedUrl(client, command, { expiresIn: LINK_LIFETIME });
     },

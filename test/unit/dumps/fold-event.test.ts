@@ -6,7 +6,15 @@ import { foldEvent } from '../../../api-server/dumps/fold-event.js';
 
 const now = new Date('2026-11-22T12:00:00Z');
 const archiveTtl = 7 * 24 * 3600 * 1000;
-const fresh = newDump({ id: 'd1', docset: '5', docsetRevision: 1, formats: ['meta', 'txt'], requested: 10, now });
+const fresh = newDump({
+  id: 'd1',
+  docset: '5',
+  docsetRevision: 1,
+  formats: ['meta', 'txt'],
+  container: 'zip',
+  requested: 10,
+  now,
+});
 const ours = { dump: 'd1', attempt: 1, run: 1_000 };
 const manifest: DumpManifest = {
   version: 1,
