@@ -1,6 +1,7 @@
 /** Writes the bag of a docset into a zip: the payload first, then everything that is known only after it. */
 import { createHash } from 'node:crypto';
 import type { FetchedDocument } from '../source/documents.js';
+import { contentOf } from '../source/file-content.js';
 import type { Listing } from '../source/listing.js';
 import type { Member } from '../source/members.js';
 import { createOutcomes, type BagCounts } from './outcomes.js';
@@ -81,13 +82,20 @@ async function writePayload(
         outcomes.omitted(file.reason);
         continue;
       }
-      const { content, sha256, mediaType } = file;
+      const { sha256, mediaType } = file;
+      const content = await whole(contentOf(file));
       await zip.add(`${top}${payloadPath(name, format, formats)}`, content, { store: COMPRESSED.test(mediaType) });
       outcomes.packed(content.length, sha256, member.files[format]?.sha256 !== undefined);
     }
     outcomes.endDocument();
     onDocument(member, outcomes.counts);
   }
+}
+
+async function whole(pieces: AsyncIterable<Buffer>): Promise<Buffer> {
+  const held: Buffer[] = [];
+  for await (const piece of pieces) held.push(piece);
+  return Buffer.concat(held);
 }
 
 async function* encoded(text: AsyncIterable<string> | string, note: (piece: Buffer) => void): AsyncGenerator<Buffer> {
