@@ -1,10 +1,13 @@
 /** The content of a file, for those who do not want it as it lies in a segment. */
 import { pipeline } from 'node:stream';
 import { createInflateRaw, inflateRaw } from 'node:zlib';
-import type { FetchedFile } from './fetch-file.js';
+import type { FetchedStoredFile } from './fetch-file.js';
+
+export type ContentSource =
+  { type: 'fetched'; content: Buffer } | Pick<FetchedStoredFile, 'type' | 'data' | 'method' | 'size'>;
 
 /** To be read once. Throws where the stored bytes make no such content. */
-export async function* contentOf(file: Exclude<FetchedFile, { type: 'omitted' }>): AsyncGenerator<Buffer> {
+export async function* contentOf(file: ContentSource): AsyncGenerator<Buffer> {
   if (file.type === 'fetched') {
     yield file.content;
     return;

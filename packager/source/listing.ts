@@ -26,8 +26,12 @@ export interface Listing {
 /** A listing that takes no more than this is kept, which 60,000 members do; a longer one is read from the server each time. */
 const KEPT_BYTES = 24 * 1024 * 1024;
 
-/** Reads the listing once, checking all of it. */
-export async function readListing(client: SourceClient, request: ListingRequest): Promise<Listing> {
+/** Reads the listing once, checking all of it; `onMember` may hold it back. */
+export async function readListing(
+  client: SourceClient,
+  request: ListingRequest,
+  onMember?: (member: Member) => Promise<void> | undefined,
+): Promise<Listing> {
   const { formats } = request;
   const fingerprint = createFingerprint(formats);
   let docset: Docset | undefined;
@@ -40,6 +44,7 @@ export async function readListing(client: SourceClient, request: ListingRequest)
     }
     sums.size += 1;
     fingerprint.add(entry.member);
+    await onMember?.(entry.member);
     for (const format of formats) {
       const file = entry.member.files[format];
       sums.bytes += file?.size ?? 0;
