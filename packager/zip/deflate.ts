@@ -20,6 +20,8 @@ const slots = createSlots(Math.min(availableParallelism(), MOST_THREADS));
 export interface DeflateOptions {
   /** 1 to 9. */
   level: number;
+  /** One of zlib's; its default otherwise. */
+  strategy?: number;
   /** What came right before in the same stream. */
   before?: Buffer | undefined;
   /** False: the stream goes on behind these bytes. */
@@ -27,14 +29,15 @@ export interface DeflateOptions {
 }
 
 /** Raw deflate of a content, or of a part of one, as Buffers in their order. */
-export async function deflate(content: Buffer, { level, before, isLast = true }: DeflateOptions): Promise<Buffer[]> {
+export async function deflate(content: Buffer, options: DeflateOptions): Promise<Buffer[]> {
+  const { before, isLast = true } = options;
   const pieces: Promise<Buffer>[] = [];
   for (let start = 0; start < content.length || start === 0; start += PIECE) {
     const end = start + PIECE;
     const dictionary = start === 0 ? before : content.subarray(start - WINDOW, start);
     pieces.push(
       deflatePiece(content.subarray(start, end), {
-        level,
+        ...options,
         before: dictionary,
         isLast: isLast && end >= content.length,
       }),
@@ -46,11 +49,15 @@ export async function deflate(content: Buffer, { level, before, isLast = true }:
 /** The end of a content, to be given as `before` with what follows it. */
 export const windowOf = (content: Buffer): Buffer => content.subarray(Math.max(0, content.length - WINDOW));
 
-async function deflatePiece(piece: Buffer, { level, before, isLast = true }: DeflateOptions): Promise<Buffer> {
+async function deflatePiece(
+  piece: Buffer,
+  { level, strategy = constants.Z_DEFAULT_STRATEGY, before, isLast = true }: DeflateOptions,
+): Promise<Buffer> {
   await slots.take();
   try {
     return await deflateRaw(piece, {
       level,
+      strategy,
       // All of the output in one go: each further chunk would be another turn through the threads' queue.
       chunkSize: piece.length + (piece.length >> 10) + 128,
       finishFlush: isLast ? constants.Z_FINISH : constants.Z_SYNC_FLUSH,
