@@ -89,8 +89,8 @@ async function work(
   const { apiUrl, packagerKey, contentFolder } = config;
   const resources = { contentFolder, readShares };
   const client = createSourceClient({ apiUrl, packagerKey, dump, traceparent, signal, onBytes, resources });
-  const keys = archiveKeysOf(request, run);
   try {
+    const keys = archiveKeysOf(request, run);
     const manifest = await buildArchive({ request, run, keys, store, client, reporter, signal, onBytes });
     return { type: 'complete', manifest };
   } catch (error) {
