@@ -7,7 +7,7 @@ import { BAGIT_TXT, bagInfo, lineFiles, manifestLine, type DocumentOutcome } fro
 export interface TagFile extends TextFacts {
   /** Path below the bag's top folder. */
   name: string;
-  /** What is to be stored; undefined where that was too much to keep, and has to be made once more. */
+  /** What is to be stored; undefined for lines of documents that were too many to keep, and have to be made once more. */
   pieces: readonly Buffer[] | undefined;
 }
 
@@ -17,7 +17,7 @@ export interface TagFileWriter {
   finish(docset: Docset, counts: BagCounts): Promise<TagFile[]>;
 }
 
-/** Of all tag files together, as they will be stored. */
+/** Of the lines of documents in all tag files together, as they will be stored. */
 const KEPT_BYTES = 16 * 1024 * 1024;
 
 export function createTagFileWriter(
@@ -26,13 +26,14 @@ export function createTagFileWriter(
   { keptBytes = KEPT_BYTES }: { keptBytes?: number } = {},
 ): TagFileWriter {
   let room = keptBytes;
-  const openFile = (name: string, head: string) => {
+  const openFile = (name: string, head: string, mayBeDropped: boolean) => {
     let pieces: Buffer[] | undefined = [];
     const deflater = createTextDeflater((piece) => {
       if (pieces === undefined) return;
-      room -= piece.length;
       // A copy: what deflate hands out lies in a larger Buffer.
       pieces.push(Buffer.from(piece));
+      if (!mayBeDropped) return;
+      room -= piece.length;
       if (room >= 0) return;
       for (const { length } of pieces) room += length;
       pieces = undefined;
@@ -43,7 +44,7 @@ export function createTagFileWriter(
       end: async (): Promise<TagFile> => ({ name, ...(await deflater.end()), pieces }),
     };
   };
-  const lined = lineFiles(formats).map((file) => ({ ...file, ...openFile(file.name, file.head) }));
+  const lined = lineFiles(formats).map((file) => ({ ...file, ...openFile(file.name, file.head, true) }));
 
   return {
     add(document) {
@@ -56,14 +57,14 @@ export function createTagFileWriter(
     },
     async finish(docset, counts) {
       const files = [
-        await openFile('bagit.txt', BAGIT_TXT).end(),
+        await openFile('bagit.txt', BAGIT_TXT, false).end(),
         ...(await Promise.all(lined.map((file) => file.end()))),
-        await openFile('bag-info.txt', bagInfo(docset, url, formats, counts)).end(),
+        await openFile('bag-info.txt', bagInfo(docset, url, formats, counts), false).end(),
       ];
       const lines = [...files]
         .sort((a, b) => (a.name < b.name ? -1 : 1))
         .map(({ name, sha256 }) => manifestLine(sha256, name));
-      return [...files, await openFile('tagmanifest-sha256.txt', lines.join('')).end()];
+      return [...files, await openFile('tagmanifest-sha256.txt', lines.join(''), false).end()];
     },
   };
 }
