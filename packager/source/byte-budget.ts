@@ -6,13 +6,12 @@ export interface ByteBudget {
   give(bytes: number): void;
 }
 
-/** @param limit bytes, or what tells how many they are now */
-export function createByteBudget(limit: number | (() => number)): ByteBudget {
+export function createByteBudget(limit: number): ByteBudget {
   let held = 0;
   const waiting: { bytes: number; admit: () => void }[] = [];
   const admitNext = (): void => {
     for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
-      if (held > 0 && held + first.bytes > (typeof limit === 'number' ? limit : limit())) return;
+      if (held > 0 && held + first.bytes > limit) return;
       held += first.bytes;
       waiting.shift();
       first.admit();

@@ -1,5 +1,4 @@
 /** Fetches the documents of a listing, many at once, and hands them over in the listing's order. */
-import { pMapIterable } from 'p-map';
 import { createByteBudget } from './byte-budget.js';
 import { fetchFile, type FetchedFile } from './fetch-file.js';
 import type { Listing } from './listing.js';
@@ -23,9 +22,9 @@ interface Batch {
   fetchedBytes: number;
 }
 
-/** Batches fetched, or on their way, ahead of the one that is being written; the budget for bytes mostly allows fewer. */
+/** Batches fetched, or on their way, ahead of the one that is being written; the memory mostly allows fewer. */
 const BATCHES_AHEAD = 16;
-/** A batch takes so much of the budget, if it is that long. */
+/** A batch takes so much of the memory, if it is that long. */
 const BATCH_SHARE = 1 / 4;
 const BATCH_DOCUMENTS = 2000;
 /** Documents of a batch that have files to be fetched one by one: nothing of them can be joined. */
@@ -34,16 +33,25 @@ const FETCHES_AT_ONCE = 32;
 /** Where the server does not say how long a file is. */
 const ASSUMED_SIZE = 512 * 1024;
 
-/** The documents of a batch are given up, and their room with them, when one of the next batch is asked for. */
+export interface FetchOptions {
+  formats: readonly string[];
+  base: URL;
+  /**
+   * True where whoever reads is done with the bytes of a document before asking for the next one, and with each piece of a
+   * large file before asking for the next: their memory is then used again. Otherwise they stay as they are, and the garbage collector frees them late.
+   */
+  isReused?: boolean;
+}
+
+/** Room for a batch is given up when a document of the next one is asked for. */
 export async function* fetchDocuments(
   client: SourceClient,
   listing: Listing,
-  { formats, base }: { formats: readonly string[]; base: URL },
+  { formats, base, isReused = false }: FetchOptions,
 ): AsyncGenerator<FetchedDocument> {
   const share = (client.resources.readShares ?? createReadShares()).join();
-  const budget = createByteBudget(() => share.bytes());
   const slots = createByteBudget(FETCHES_AT_ONCE);
-  const segments = openSegmentReader(client, base);
+  const segments = openSegmentReader(client, base, isReused);
   const batchBytes = (): number => share.bytes() * BATCH_SHARE;
 
   const fetchOne = async (file: MemberFile | undefined): Promise<FetchedFile> => {
@@ -74,21 +82,33 @@ export async function* fetchDocuments(
     return documents;
   };
 
+  const batches = cutIntoBatches(listing.members(), formats, batchBytes);
+  const ahead: { reading: Promise<FetchedDocument[]>; plan: SegmentPlan; cost: number }[] = [];
+  let held = 0;
+  /** False at the end of the listing. */
+  const startNext = async (): Promise<boolean> => {
+    const next = await batches.next();
+    if (next.done === true) return false;
+    const plan = segments.plan(next.value.stored, 2 * batchBytes());
+    const cost = plan.cost + next.value.fetchedBytes;
+    held += cost;
+    const reading = fetchBatch(next.value, plan);
+    // Whoever stops before this batch waits for it no more.
+    reading.catch(() => undefined);
+    ahead.push({ reading, plan, cost });
+    return true;
+  };
+  const hasRoom = (): boolean => ahead.length < BATCHES_AHEAD && held + batchBytes() <= share.bytes();
+
   try {
-    // Room is taken in the listing's order and given back in that order, so the first in line always has its own.
-    const fetched = pMapIterable(
-      cutIntoBatches(listing.members(), formats, batchBytes),
-      async (batch) => {
-        const plan = segments.plan(batch.stored, 2 * batchBytes());
-        const cost = plan.cost + batch.fetchedBytes;
-        await budget.take(cost);
-        return { documents: await fetchBatch(batch, plan), cost };
-      },
-      { concurrency: BATCHES_AHEAD, backpressure: BATCHES_AHEAD },
-    );
-    for await (const { documents, cost } of fetched) {
-      yield* documents;
-      budget.give(cost);
+    for (let isMore = true; ;) {
+      // One at least: a batch that is larger than all the room goes alone.
+      while (isMore && (ahead.length === 0 || hasRoom())) isMore = await startNext();
+      const first = ahead.shift();
+      if (first === undefined) return;
+      yield* await first.reading;
+      first.plan.give();
+      held -= first.cost;
     }
   } finally {
     share.leave();

@@ -10,12 +10,12 @@ import {
   type SourceRedirect,
 } from './source-client.js';
 
-/** The bytes, or what became of them; the words of `omitted.csv`. */
-export type RangeOutcome = Buffer | 'missing' | 'unreadable' | 'corrupt';
+/** What became of a range; all but the first are words of `omitted.csv`. */
+export type RangeOutcome = 'read' | 'missing' | 'unreadable' | 'corrupt';
 
 export interface SegmentAccess {
-  /** Tries again as long as the server is busy, and a few times where it cannot read the bytes. */
-  read(segment: Segment, offset: number, length: number): Promise<RangeOutcome>;
+  /** Fills `into` from that offset. Tries again as long as the server is busy, and a few times where it cannot read the bytes. */
+  read(segment: Segment, offset: number, into: Buffer): Promise<RangeOutcome>;
   /** Closes what is open, once it is read no more. */
   close(): Promise<void>;
 }
@@ -58,20 +58,20 @@ export function openSegmentAccess(client: SourceClient, base: URL): SegmentAcces
     }
   };
 
-  const readOnce = async (segment: Segment, offset: number, length: number): Promise<RangeOutcome> => {
+  const readOnce = async (segment: Segment, offset: number, into: Buffer): Promise<RangeOutcome> => {
     if (!URL.canParse(segment.href, base.href)) return 'unreadable';
-    const range = { start: offset, end: offset + length - 1 };
+    const range = { start: offset, end: offset + into.length - 1 };
     for (let isFresh = false; ;) {
       let link = links.get(segment.id);
       if (link === undefined) {
         if (isFresh) return 'unreadable';
         isFresh = true;
         const answer = await askServer(segment, range);
-        if (!('location' in answer)) return await readBody(answer, offset, length);
+        if (!('location' in answer)) return await readBody(answer, offset, into);
         link = answer.location;
       }
       try {
-        return await readBody(await client.getLinked(link, range), offset, length);
+        return await readBody(await client.getLinked(link, range), offset, into);
       } catch (error) {
         if (!(error instanceof SourceStatusError) || !LINK_ENDED.has(error.status)) throw error;
         // Another read may have fetched a newer link meanwhile.
@@ -80,21 +80,21 @@ export function openSegmentAccess(client: SourceClient, base: URL): SegmentAcces
     }
   };
 
-  const readRemote = async (segment: Segment, offset: number, length: number): Promise<RangeOutcome> => {
+  const readRemote = async (segment: Segment, offset: number, into: Buffer): Promise<RangeOutcome> => {
     for (let tries = 1; ; tries++) {
-      const outcome = await client.untilAnswered(() => readOnce(segment, offset, length)).catch(outcomeOf);
+      const outcome = await client.untilAnswered(() => readOnce(segment, offset, into)).catch(outcomeOf);
       if (outcome !== 'unreadable' || tries === READ_TRIES) return outcome;
       await client.pause(tries);
     }
   };
 
   return {
-    async read(segment, offset, length) {
-      if (length === 0) return Buffer.alloc(0);
+    async read(segment, offset, into) {
+      if (into.length === 0) return 'read';
       client.signal.throwIfAborted();
-      const local = await files?.read(segment, offset, length);
-      if (local === undefined) return readRemote(segment, offset, length);
-      if (Buffer.isBuffer(local)) client.noteBytes(length);
+      const local = await files?.read(segment, offset, into);
+      if (local === undefined) return readRemote(segment, offset, into);
+      if (local === 'read') client.noteBytes(into.length);
       return local;
     },
     close: async () => files?.close(),
@@ -109,21 +109,20 @@ function outcomeOf(error: unknown): RangeOutcome {
   return error.status === 416 ? 'corrupt' : 'unreadable';
 }
 
-async function readBody(answer: SourceAnswer, offset: number, length: number): Promise<RangeOutcome> {
+async function readBody(answer: SourceAnswer, offset: number, into: Buffer): Promise<RangeOutcome> {
   // "A server MAY ignore the Range header field" (RFC 9110, section 14.2): then the answer starts at the first byte.
   let skipped = offset - answer.start;
   if (!(skipped >= 0)) {
     answer.discard();
     return 'unreadable';
   }
-  const bytes = Buffer.allocUnsafeSlow(length);
   let filled = 0;
   for await (const piece of answer.pieces) {
     const wanted = piece.subarray(Math.min(skipped, piece.length));
     skipped -= piece.length - wanted.length;
-    filled += wanted.copy(bytes, filled);
+    filled += wanted.copy(into, filled);
     // An answer to the range alone is read to its end, so that the connection can be used again.
-    if (filled === length && answer.isWhole) break;
+    if (filled === into.length && answer.isWhole) break;
   }
-  return filled === length ? bytes : 'corrupt';
+  return filled === into.length ? 'read' : 'corrupt';
 }

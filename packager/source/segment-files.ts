@@ -5,8 +5,8 @@ import type { Segment } from './members.js';
 import type { RangeOutcome } from './segment-access.js';
 
 export interface SegmentFiles {
-  /** Undefined where the segment does not lie here. */
-  read(segment: Segment, offset: number, length: number): Promise<RangeOutcome | undefined>;
+  /** Fills `into` from that offset. Undefined where the segment does not lie here. */
+  read(segment: Segment, offset: number, into: Buffer): Promise<RangeOutcome | undefined>;
   /** Files that are still being read are closed after that. */
   close(): Promise<void>;
 }
@@ -45,12 +45,12 @@ export function openSegmentFiles(folder: string): SegmentFiles {
   };
 
   return {
-    async read(segment, offset, length) {
+    async read(segment, offset, into) {
       if (!KEY.test(segment.key)) return undefined;
       const used = acquire(segment);
       try {
         const file = await used.file;
-        return file && (await readFully(file, offset, length));
+        return file && (await readFully(file, offset, into));
       } finally {
         used.readers -= 1;
         await closeUnused();
@@ -72,13 +72,13 @@ async function openWhole(path: string, size: number): Promise<FileHandle | undef
   return undefined;
 }
 
-async function readFully(file: FileHandle, offset: number, length: number): Promise<RangeOutcome> {
-  const bytes = Buffer.allocUnsafeSlow(length);
+async function readFully(file: FileHandle, offset: number, into: Buffer): Promise<RangeOutcome> {
+  const { length } = into;
   for (let filled = 0; filled < length;) {
-    const read = await file.read(bytes, filled, length - filled, offset + filled).catch(() => undefined);
+    const read = await file.read(into, filled, length - filled, offset + filled).catch(() => undefined);
     if (read === undefined) return 'unreadable';
     if (read.bytesRead === 0) return 'corrupt';
     filled += read.bytesRead;
   }
-  return bytes;
+  return 'read';
 }

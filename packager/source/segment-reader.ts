@@ -1,10 +1,11 @@
 /** Reads files out of segments: few reads for many files, several at once, every byte checked. */
 import { createHash } from 'node:crypto';
+import { createArenas, type Arena } from './arenas.js';
 import { createByteBudget } from './byte-budget.js';
 import type { FetchedFile, FetchedStoredFile, Omission } from './fetch-file.js';
 import { joinRanges, type JoinedRead } from './join-ranges.js';
 import type { StoredFile, StoredRange } from './members.js';
-import { openSegmentAccess } from './segment-access.js';
+import { openSegmentAccess, type RangeOutcome } from './segment-access.js';
 import type { SourceClient } from './source-client.js';
 
 export interface SegmentReader {
@@ -19,6 +20,8 @@ export interface SegmentPlan {
   readonly cost: number;
   /** Each file, or why there is none, in the order of the plan. To be called once. */
   read(): Promise<FetchedFile[]>;
+  /** The files are done with, and their memory may be used again. */
+  give(): void;
 }
 
 const MIB = 1024 * 1024;
@@ -33,45 +36,57 @@ const PIECES_HELD = 2;
 /** Readings of bytes that are not those that were stored. */
 const CORRUPT_TRIES = 2;
 
-export function openSegmentReader(client: SourceClient, base: URL): SegmentReader {
+/** @param isReused true: the memory of what was given back is used again, rather than left to the garbage collector */
+export function openSegmentReader(client: SourceClient, base: URL, isReused: boolean): SegmentReader {
   const access = openSegmentAccess(client, base);
+  const arenas = createArenas(isReused);
   const slots = createByteBudget(READS_AT_ONCE);
 
-  const readRange = async ({ segment, offset, length }: Omit<JoinedRead, 'ranges'>) => {
+  const readRange = async (
+    { segment, offset }: Pick<JoinedRead, 'segment' | 'offset'>,
+    into: Buffer,
+  ): Promise<RangeOutcome> => {
     await slots.take(1);
     try {
-      return await access.read(segment, offset, length);
+      return await access.read(segment, offset, into);
     } finally {
       slots.give(1);
     }
   };
 
-  const readFile = async (file: StoredFile, bytes: Buffer | undefined): Promise<FetchedFile> => {
-    let found: Buffer | Omission = bytes ?? (await readRange(file.stored));
+  /** A file whose bytes were read already; where they are wrong, they are read once more. */
+  const checkFile = async (file: StoredFile, bytes: Buffer): Promise<FetchedFile> => {
     for (let tries = 1; ; tries++) {
-      if (!Buffer.isBuffer(found)) return { type: 'omitted', reason: found };
-      if (createHash('sha256').update(found).digest('hex') === file.stored.sha256) return fetched(file, found);
+      if (createHash('sha256').update(bytes).digest('hex') === file.stored.sha256) return fetched(file, bytes);
       if (tries === CORRUPT_TRIES) return { type: 'omitted', reason: 'corrupt' };
-      found = await readRange(file.stored);
+      const outcome = await readRange(file.stored, bytes);
+      if (outcome !== 'read') return { type: 'omitted', reason: outcome };
     }
   };
 
   /** The files of one read. Where its bytes cannot be had, each half is tried, so that one bad place costs no others. */
-  const readJoined = async (read: JoinedRead, files: readonly StoredFile[]): Promise<[number, FetchedFile][]> => {
-    const bytes = await readRange(read);
+  const readJoined = async (
+    read: JoinedRead,
+    files: readonly StoredFile[],
+    into: Buffer,
+  ): Promise<[number, FetchedFile][]> => {
+    const outcome = await readRange(read, into);
     const results: [number, FetchedFile][] = [];
-    if (Buffer.isBuffer(bytes)) {
+    if (outcome === 'read') {
       for (const index of read.ranges) {
         const file = files[index] as StoredFile;
         const start = file.stored.offset - read.offset;
-        results.push([index, await readFile(file, bytes.subarray(start, start + file.stored.length))]);
+        results.push([index, await checkFile(file, into.subarray(start, start + file.stored.length))]);
       }
       return results;
     }
-    if (read.ranges.length === 1 || bytes === 'missing') {
-      return read.ranges.map((index) => [index, { type: 'omitted', reason: bytes }]);
+    if (read.ranges.length === 1 || outcome === 'missing') {
+      return read.ranges.map((index) => [index, { type: 'omitted', reason: outcome }]);
     }
-    for (const half of halves(read, files)) results.push(...(await readJoined(half, files)));
+    for (const half of halves(read, files)) {
+      const start = half.offset - read.offset;
+      results.push(...(await readJoined(half, files, into.subarray(start, start + half.length))));
+    }
     return results;
   };
 
@@ -89,18 +104,23 @@ export function openSegmentReader(client: SourceClient, base: URL): SegmentReade
 
   /** The next piece is on its way while one is used. */
   async function* readPieces({ stored: { segment, offset, length } }: StoredFile): AsyncGenerator<Buffer | Omission> {
-    const readAt = (start: number) => {
-      if (start >= length) return undefined;
-      const reading = readRange({ segment, offset: offset + start, length: Math.min(LONGEST_READ, length - start) });
-      // Whoever stops in between waits for it no more.
-      reading.catch(() => undefined);
-      return reading;
+    const used: Arena[] = [];
+    const readAt = async (start: number): Promise<Buffer | Omission> => {
+      const arena = arenas.take(LONGEST_READ);
+      used.push(arena);
+      const piece = arena.cut(Math.min(LONGEST_READ, length - start));
+      const outcome = await readRange({ segment, offset: offset + start }, piece);
+      return outcome === 'read' ? piece : outcome;
     };
     let next = readAt(0);
-    for (let start = LONGEST_READ; next !== undefined; start += LONGEST_READ) {
+    for (let start = 0; start < length; start += LONGEST_READ) {
       const piece = await next;
-      next = readAt(start);
+      const after = start + LONGEST_READ;
+      if (after < length) next = readAt(after);
+      // Whoever stops in between waits for it no more.
+      next.catch(() => undefined);
       yield piece;
+      used.shift()?.give();
     }
   }
 
@@ -123,13 +143,17 @@ export function openSegmentReader(client: SourceClient, base: URL): SegmentReade
         most,
         held.map((index) => (files[index] as StoredFile).stored),
       );
+      let arena: Arena | undefined;
       return {
         cost: cost + large.length * PIECES_HELD * LONGEST_READ,
         async read() {
+          const memory = arenas.take(cost);
+          arena = memory;
           const results = new Array<FetchedFile>(files.length);
           const joined = reads.map(async (read) => {
             const ranges = read.ranges.map((range) => held[range] ?? 0);
-            for (const [index, result] of await readJoined({ ...read, ranges }, files)) results[index] = result;
+            const found = await readJoined({ ...read, ranges }, files, memory.cut(read.length));
+            for (const [index, result] of found) results[index] = result;
           });
           const single = large.map(async (index) => {
             results[index] = await readLarge(files[index] as StoredFile);
@@ -137,6 +161,7 @@ export function openSegmentReader(client: SourceClient, base: URL): SegmentReade
           await Promise.all([...joined, ...single]);
           return results;
         },
+        give: () => arena?.give(),
       };
     },
     close: () => access.close(),

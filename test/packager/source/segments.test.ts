@@ -50,7 +50,8 @@ async function open({ server }: Source, resources: SourceResources = {}, apiUrl 
   });
   const url = new URL(server.docsetUrl(FORMATS.join(',')).replace(server.url, apiUrl));
   const listing = await readListing(client, { url, formats: FORMATS, namesDump: true });
-  return { listing, documents: () => fetchDocuments(client, listing, { formats: FORMATS, base: url }) };
+  const documents = (isReused = false) => fetchDocuments(client, listing, { formats: FORMATS, base: url, isReused });
+  return { listing, documents };
 }
 
 /** What came of each file, by ref and format: its content, or why there is none. */
@@ -64,7 +65,7 @@ async function outcomes(documents: AsyncIterable<FetchedDocument>): Promise<Map<
         continue;
       }
       const pieces: Buffer[] = [];
-      for await (const piece of contentOf(file)) pieces.push(piece);
+      for await (const piece of contentOf(file)) pieces.push(Buffer.from(piece));
       found.set(name, Buffer.concat(pieces));
     }
   }
@@ -102,6 +103,11 @@ const texts = (count: number): TestDocument[] =>
     },
   }));
 
+const largeTexts = (): TestDocument[] => [
+  { ref: 'large', files: { meta: { content: '{}' }, txt: { content: randomBytes(11 * MIB + 7) } } },
+  { ref: 'last', files: { meta: { content: '{}' }, txt: { content: 'the last' } } },
+];
+
 const requestsFor = ({ server }: Source, path: string): number =>
   server.requests.filter((request) => request.includes(path)).length;
 
@@ -130,6 +136,14 @@ describe('documents in segments', () => {
       return false;
     });
     expectAll(await outcomes((await open(source)).documents()), source);
+  });
+
+  test.each(['file', 'HTTP'])('are whole where their memory is used again and again, read by %s', async (way) => {
+    const source = await serve([...texts(1000), ...largeTexts()]);
+    const resources = { readShares: createReadShares(256 * 1024) };
+    const files = { ...resources, contentFolder: source.segments.folder };
+    const { documents } = await open(source, way === 'file' ? files : resources);
+    expectAll(await outcomes(documents(true)), source);
   });
 
   test('keep their order among documents that are in none', async () => {
@@ -221,14 +235,8 @@ describe('documents in segments', () => {
   });
 
   describe('too large to be held', () => {
-    const large = (): TestDocument[] => [
-      ...texts(10),
-      { ref: 'large', files: { meta: { content: '{}' }, txt: { content: randomBytes(11 * MIB + 7) } } },
-      { ref: 'last', files: { meta: { content: '{}' }, txt: { content: 'the last' } } },
-    ];
-
     test('are handed over in pieces', async () => {
-      const source = await serve(large());
+      const source = await serve([...texts(10), ...largeTexts()]);
       const { documents } = await open(source, { contentFolder: source.segments.folder });
       expectAll(await outcomes(documents()), source);
       for await (const { member, files } of documents()) {
@@ -238,14 +246,14 @@ describe('documents in segments', () => {
     });
 
     test('are found corrupt before the first piece goes out', async () => {
-      const source = await serve(large());
+      const source = await serve([...texts(10), ...largeTexts()]);
       await source.segments.flipBit('large', 'txt');
       const { documents } = await open(source, { contentFolder: source.segments.folder });
       expectAll(await outcomes(documents()), source, { 'large/txt': 'corrupt' });
     });
 
     test('throw where they change between the check and the reading', async () => {
-      const source = await serve(large());
+      const source = await serve([...texts(10), ...largeTexts()]);
       const { documents } = await open(source, { contentFolder: source.segments.folder });
       const readOn = async (): Promise<void> => {
         for await (const { files } of documents()) {
