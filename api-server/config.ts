@@ -25,6 +25,30 @@ const url = (schemes: string[]) => (text: string) => {
 
 const flag = z.enum(['true', 'false'], 'must be true or false').default('false');
 
+const storage = {
+  S3_BUCKET: z.string().optional(),
+  S3_ENDPOINT: z
+    .string()
+    .refine(url(['http:', 'https:']), 'must be a URL that starts with http:// or https://')
+    .optional(),
+  AWS_REGION: z.string().optional(),
+  AWS_ACCESS_KEY_ID: z.string().optional(),
+  AWS_SECRET_ACCESS_KEY: z.string().optional(),
+  DATA_DIR: z.string().default('./data'),
+};
+
+type StorageVariables = z.infer<z.ZodObject<typeof storage>>;
+
+function checkStorage(value: StorageVariables, context: z.RefinementCtx): void {
+  if (value.S3_ENDPOINT !== undefined && value.S3_BUCKET === undefined) {
+    context.addIssue({ code: 'custom', path: ['S3_BUCKET'], message: 'is missing: S3_ENDPOINT needs it' });
+  }
+  if ((value.AWS_ACCESS_KEY_ID === undefined) !== (value.AWS_SECRET_ACCESS_KEY === undefined)) {
+    const missing = value.AWS_ACCESS_KEY_ID === undefined ? 'AWS_ACCESS_KEY_ID' : 'AWS_SECRET_ACCESS_KEY';
+    context.addIssue({ code: 'custom', path: [missing], message: 'is missing: the two keys come together' });
+  }
+}
+
 const environment = z
   .object({
     PORT: z
@@ -47,15 +71,7 @@ const environment = z
       .string('is missing: it must be stomp://host:port, stomp+ssl://, ws:// or wss://, several separated by commas')
       .transform((text) => text.split(',').map((part) => part.trim()))
       .refine((urls) => urls.every(url(BROKER_SCHEMES)), 'must be stomp://, stomp+ssl://, ws:// or wss:// URLs'),
-    S3_BUCKET: z.string().optional(),
-    S3_ENDPOINT: z
-      .string()
-      .refine(url(['http:', 'https:']), 'must be a URL that starts with http:// or https://')
-      .optional(),
-    AWS_REGION: z.string().optional(),
-    AWS_ACCESS_KEY_ID: z.string().optional(),
-    AWS_SECRET_ACCESS_KEY: z.string().optional(),
-    DATA_DIR: z.string().default('./data'),
+    ...storage,
     PACKAGER_KEY: z
       .string('is missing: it must be the secret that packagers send, at least 16 characters')
       .min(16, 'must have at least 16 characters'),
@@ -70,15 +86,7 @@ const environment = z
     LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
     VALIDATE_RESPONSES: flag,
   })
-  .superRefine((value, context) => {
-    if (value.S3_ENDPOINT !== undefined && value.S3_BUCKET === undefined) {
-      context.addIssue({ code: 'custom', path: ['S3_BUCKET'], message: 'is missing: S3_ENDPOINT needs it' });
-    }
-    if ((value.AWS_ACCESS_KEY_ID === undefined) !== (value.AWS_SECRET_ACCESS_KEY === undefined)) {
-      const missing = value.AWS_ACCESS_KEY_ID === undefined ? 'AWS_ACCESS_KEY_ID' : 'AWS_SECRET_ACCESS_KEY';
-      context.addIssue({ code: 'custom', path: [missing], message: 'is missing: the two keys come together' });
-    }
-  });
+  .superRefine(checkStorage);
 
 export type ApiServerConfig = ReturnType<typeof readApiServerConfig>;
 
@@ -87,13 +95,7 @@ export type ApiServerConfig = ReturnType<typeof readApiServerConfig>;
  * @throws {ConfigError} naming every variable that is wrong, and what would be right
  */
 export function readApiServerConfig(env: Readonly<Record<string, string | undefined>>) {
-  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
-  const result = environment.safeParse(set);
-  if (!result.success) {
-    const faults = result.error.issues.map((issue) => `  ${issue.path.join('.')} ${issue.message}`);
-    throw new ConfigError(`The configuration of the api-server is wrong:\n${faults.join('\n')}`);
-  }
-  const value = result.data;
+  const value = parseSet(environment, env);
   return {
     port: value.PORT,
     host: value.HOST,
@@ -118,7 +120,24 @@ export function readApiServerConfig(env: Readonly<Record<string, string | undefi
   };
 }
 
-function s3Config(value: z.infer<typeof environment>, bucket: string) {
+/**
+ * Where files and archives are, for operators' commands, which need nothing else.
+ * @throws {ConfigError}
+ */
+export function readStorageConfig(env: Readonly<Record<string, string | undefined>>) {
+  const value = parseSet(z.object(storage).superRefine(checkStorage), env);
+  return { s3: value.S3_BUCKET === undefined ? undefined : s3Config(value, value.S3_BUCKET), dataDir: value.DATA_DIR };
+}
+
+function parseSet<T>(schema: z.ZodType<T>, env: Readonly<Record<string, string | undefined>>): T {
+  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const result = schema.safeParse(set);
+  if (result.success) return result.data;
+  const faults = result.error.issues.map((issue) => `  ${issue.path.join('.')} ${issue.message}`);
+  throw new ConfigError(`The configuration of the api-server is wrong:\n${faults.join('\n')}`);
+}
+
+function s3Config(value: StorageVariables, bucket: string) {
   const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = value;
   return {
     bucket,

@@ -3,6 +3,7 @@ import type { Knex } from 'knex';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { ApiServerConfig } from './config.js';
+import type { ContentStore } from './documents/content-store/content-store.js';
 import type { Dumps } from './dumps/dumps.js';
 
 export interface Parts {
@@ -11,6 +12,8 @@ export interface Parts {
   knex: Knex;
   /** True on the embedded engine, which has no autovacuum. */
   embedded: boolean;
+  /** Where the files of documents are. */
+  content: ContentStore;
   log: Logger;
   /** Where features register what they count. */
   metrics: Registry;

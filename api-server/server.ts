@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { Registry, collectDefaultMetrics } from 'prom-client';
 import type { ApiServerConfig } from './config.js';
 import { openDatabase } from './db/open-database.js';
+import { openContentStore } from './documents/content-store/open-content-store.js';
 import { createDumps } from './dumps/dumps.js';
 import { createApp } from './http/app.js';
 import type { Parts } from './parts.js';
@@ -36,13 +37,15 @@ export async function startApiServer(config: ApiServerConfig, { log }: { log: Lo
   try {
     const database = await openDatabase(config, log);
     releases.push(() => database.close());
+    const content = openContentStore(config);
+    releases.push(() => content.close());
     const metrics = new Registry();
     collectDefaultMetrics({ register: metrics });
     const { knex, embedded } = database;
     const dumps = createDumps(config, { knex, log, metrics });
     releases.push(() => dumps.close());
     const running = new Set<Promise<void>>();
-    const parts: Parts = { config, knex, embedded, log, metrics, dumps };
+    const parts: Parts = { config, knex, embedded, content, log, metrics, dumps };
     // What is still at work for clients that have gone ends before the database does.
     releases.push(() => allSettled(running));
     const server = await listen(createApp(parts, running), config);

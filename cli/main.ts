@@ -9,6 +9,7 @@ import { runIngest } from './ingest.js';
 import { runMigrate } from './migrate.js';
 import { runPackager } from './packager.js';
 import { runStart } from './start.js';
+import { runVerify } from './verify.js';
 import { explain } from './explain.js';
 
 const program = new Command('adit')
@@ -23,6 +24,11 @@ program
 program.command('api-server').description('run an api-server (configured by the environment)').action(runApiServer);
 program.command('packager').description('run a packager (configured by the environment)').action(runPackager);
 program.command('migrate').description('bring the database up to date (DATABASE_URL, or DATA_DIR)').action(runMigrate);
+program
+  .command('verify')
+  .description('read back every file that was ingested, and name what is corrupt (DATABASE_URL and S3_…, or DATA_DIR)')
+  .option('--sweep', 'delete segments that no file lies in, and what killed processes left')
+  .action(runVerify);
 addKeyCommands(program.command('keys').description('make, list and revoke keys (DATABASE_URL, or DATA_DIR)'));
 program
   .command('ingest')

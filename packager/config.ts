@@ -27,6 +27,8 @@ export interface PackagerConfig {
   /** As `openBroker` reads it: one URL, or several separated by commas. */
   brokerUrl: string;
   archiveStore: ArchiveStoreConfig;
+  /** Where the api-server keeps documents, if that is on this machine; undefined: they come over HTTP. */
+  contentFolder?: string | undefined;
   /** Milliseconds that an event may stay unread. */
   eventTtl: number;
   /** Milliseconds without one byte moved, after which a job is given up. */
@@ -150,6 +152,7 @@ export function readPackagerConfig(env: Readonly<Record<string, string | undefin
     packagerKey: read.PACKAGER_KEY,
     brokerUrl: read.BROKER_URL,
     archiveStore: archiveStoreOf(read),
+    contentFolder: read.DATA_DIR && `${withoutSlash(read.DATA_DIR)}/content`,
     eventTtl: read.EVENT_TTL,
     stallTimeout: read.STALL_TIMEOUT,
     concurrency: read.PACKAGER_CONCURRENCY,
@@ -176,7 +179,7 @@ function archiveStoreFaults(set: Record<string, string | undefined>): string[] {
 function archiveStoreOf(read: Environment): ArchiveStoreConfig {
   if (read.S3_BUCKET === undefined) {
     if (read.DATA_DIR === undefined) throw new ConfigError(['S3_BUCKET or DATA_DIR must be set']);
-    return { type: 'folder', folder: `${read.DATA_DIR.replace(/\/+$/, '')}/archives` };
+    return { type: 'folder', folder: `${withoutSlash(read.DATA_DIR)}/archives` };
   }
   const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = read;
   return {
@@ -190,4 +193,8 @@ function archiveStoreOf(read: Environment): ArchiveStoreConfig {
         ? { accessKeyId, secretAccessKey, sessionToken: read.AWS_SESSION_TOKEN }
         : undefined,
   };
+}
+
+function withoutSlash(folder: string): string {
+  return folder.replace(/\/+$/, '');
 }

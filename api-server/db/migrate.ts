@@ -2,6 +2,7 @@
 import type { Knex } from 'knex';
 import { dumps, dumpsFollow } from '../dumps/migration.js';
 import { initial } from './migrations/0001-initial.js';
+import { segments } from './migrations/0003-segments.js';
 
 export interface NamedMigration {
   name: string;
@@ -12,6 +13,7 @@ export interface NamedMigration {
 const MIGRATIONS: readonly NamedMigration[] = [
   { name: '0001-initial', migration: initial },
   { name: '0002-dumps', migration: dumps },
+  { name: '0003-segments', migration: segments },
   { name: '0004-dumps-follow', migration: dumpsFollow },
 ];
 

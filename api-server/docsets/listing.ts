@@ -2,7 +2,7 @@
 import type { Knex } from 'knex';
 import type { Collection } from '../collections/collections.js';
 import type { Docset } from './docsets.js';
-import { filesOfMembers, pagesOfMembers, type Member, type MemberFile } from './members.js';
+import { findSegments, pagesOfFiles, pagesOfMembers, type ListedRow } from './members.js';
 
 export interface ListingOptions {
   formats: string[];
@@ -10,9 +10,14 @@ export interface ListingOptions {
   origin: string;
   /** Where everybody else does: what goes into archives. */
   publicUrl: string;
+  /** Of the segments; undefined where they are in a folder. */
+  bucket: string | undefined;
 }
 
-/** One JSON object a line: the docset, its members, and a last line without which the stream is not whole. */
+/**
+ * One JSON object a line: the docset, its members, each segment before the first member that uses it, and a last line without
+ * which the stream is not whole.
+ */
 export async function* listingLines(
   knex: Knex,
   docset: Docset,
@@ -20,14 +25,34 @@ export async function* listingLines(
   options: ListingOptions,
 ): AsyncGenerator<string> {
   yield line({ docset: headOf(docset, collection) });
+  const announced = new Set<string>();
   let members = 0;
-  for await (const page of pagesOfMembers(knex, docset.id)) {
-    const files = await filesOfMembers(knex, page, options.formats);
-    members += page.length;
-    yield page.map((member) => line(memberOf(member, files.get(member.id) ?? [], options))).join('');
+  for await (const rows of pagesOfFiles(knex, docset.id, options.formats)) {
+    const segments = await newSegments(knex, rows, announced, options);
+    const page = memberLines(rows, options);
+    members += page.members;
+    yield `${segments}${page.lines}`;
   }
   // Deleted while it was read: without its last line the packager sees that this is not the docset.
   if (members === docset.members) yield line({ end: true, members });
+}
+
+/** A line for each segment that the rows name and that was not announced yet. */
+async function newSegments(
+  knex: Knex,
+  rows: ListedRow[],
+  announced: Set<string>,
+  { origin, bucket }: ListingOptions,
+): Promise<string> {
+  const ids = new Set<string>();
+  for (const { format, segment } of rows) if (format !== null && !announced.has(segment)) ids.add(segment);
+  if (ids.size === 0) return '';
+  for (const id of ids) announced.add(id);
+  const segments = await findSegments(knex, [...ids]);
+  const lines = segments.map(({ id, key, size }) =>
+    line({ segment: { id, href: `${origin}/api/segments/${id}`, size: Number(size), key, bucket } }),
+  );
+  return lines.join('');
 }
 
 /** The same as one JSON document, with only what packagers of the first Adit looked for. */
@@ -59,16 +84,39 @@ function headOf(docset: Docset, collection: Collection): object {
   };
 }
 
-function memberOf({ id, ...member }: Member, files: MemberFile[], options: ListingOptions): object {
-  const { formats, origin, publicUrl } = options;
-  const path = `/api/documents/${id}`;
-  const entries = formats.flatMap((wanted) => {
-    const file = files.find(({ format }) => format === wanted);
-    if (file === undefined) return [];
-    const { format, media_type, size, sha256 } = file;
-    return [[format, { href: `${origin}${path}/files/${format}`, media_type, size, sha256 }]];
-  });
-  return { ...member, url: `${publicUrl}${path}`, files: Object.fromEntries(entries) as object };
+/** The lines are written by hand: for a million members that is twice as fast as objects and JSON.stringify. */
+function memberLines(rows: ListedRow[], { origin, publicUrl }: ListingOptions): { lines: string; members: number } {
+  const hrefs = jsonWithin(`${origin}/api/documents/`);
+  const urls = jsonWithin(`${publicUrl}/api/documents/`);
+  let lines = '';
+  let members = 0;
+  let ref: string | undefined;
+  for (const row of rows) {
+    if (row.ref === ref) {
+      lines += ',';
+    } else {
+      const { id, title, creator, date } = row;
+      lines += `${ref === undefined ? '' : '}}\n'}{"ref":${JSON.stringify(row.ref)},"title":${JSON.stringify(title)}`;
+      lines += `,"creator":${JSON.stringify(creator)},"date":${JSON.stringify(date)},"url":"${urls}${id}","files":{`;
+      ({ ref } = row);
+      members += 1;
+    }
+    if (row.format !== null) lines += fileEntry(row, hrefs);
+  }
+  return { lines: `${lines}}}\n`, members };
 }
+
+/** Ids, formats, digests and methods are of letters and digits only. */
+function fileEntry(row: ListedRow, hrefs: string): string {
+  const { id, format, media_type, size, sha256, segment, offset, stored_length, method, stored_sha256 } = row;
+  const crc32 = Number(row.crc32).toString(16).padStart(8, '0');
+  return (
+    `"${String(format)}":{"href":"${hrefs}${id}/files/${String(format)}","media_type":${JSON.stringify(media_type)}` +
+    `,"size":${size},"sha256":"${sha256}","stored":{"segment":"${segment}","offset":${offset},"length":${stored_length}` +
+    `,"method":"${method}","crc32":"${crc32}","sha256":"${stored_sha256}"}}`
+  );
+}
+
+const jsonWithin = (text: string): string => JSON.stringify(text).slice(1, -1);
 
 const line = (value: object): string => `${JSON.stringify(value)}\n`;

@@ -10,13 +10,6 @@ export interface Member {
   date: string | null;
 }
 
-export interface MemberFile {
-  format: string;
-  media_type: string;
-  size: number;
-  sha256: string;
-}
-
 const PAGE = 500;
 
 /** At most `limit` members behind `after`. */
@@ -47,29 +40,63 @@ export async function* pagesOfMembers(knex: Knex, docset: string, after?: string
   }
 }
 
-/** The files of a page of members in the given formats, by document id. */
-export async function filesOfMembers(
-  knex: Knex,
-  page: Member[],
-  formats: string[],
-): Promise<Map<string, MemberFile[]>> {
-  const rows = await knex('files')
-    .whereIn(
-      'document_id',
-      page.map(({ id }) => id),
-    )
-    .whereIn('format', formats)
-    .select<(MemberFile & { document_id: string; size: string })[]>(
-      'document_id',
-      'format',
-      'media_type',
-      'size',
-      'sha256',
-    );
-  const files = new Map<string, MemberFile[]>();
-  for (const { document_id, format, media_type, size, sha256 } of rows) {
-    const file = { format, media_type, size: Number(size), sha256 };
-    files.set(document_id, [...(files.get(document_id) ?? []), file]);
+/** A member with one of its files; one without a file in any of the formats has nulls. */
+export interface ListedRow extends Member {
+  format: string | null;
+  media_type: string;
+  size: string;
+  sha256: string;
+  /** Id of the segment. */
+  segment: string;
+  offset: string;
+  stored_length: string;
+  method: string;
+  crc32: string;
+  stored_sha256: string;
+}
+
+/**
+ * All members with their files in the given formats, those of a member one after the other and in the order of `formats`.
+ * The next page is on its way while this one is worked on.
+ */
+export async function* pagesOfFiles(knex: Knex, docset: string, formats: string[]): AsyncGenerator<ListedRow[]> {
+  let next: Promise<ListedRow[]> | undefined = pageOfFiles(knex, docset, formats, undefined);
+  while (next !== undefined) {
+    const page: ListedRow[] = await next;
+    const last: string | undefined = page.at(-1)?.ref;
+    next = last === undefined ? undefined : pageOfFiles(knex, docset, formats, last);
+    // Where the reader has gone, nobody waits for it any more.
+    next?.catch(() => undefined);
+    if (page.length > 0) yield page;
   }
-  return files;
+}
+
+async function pageOfFiles(
+  knex: Knex,
+  docset: string,
+  formats: string[],
+  after: string | undefined,
+): Promise<ListedRow[]> {
+  const { rows } = await knex.raw<{ rows: ListedRow[] }>(
+    `select m.ref, d.id, d.title, d.creator, d.date, f.format, f.media_type, f.size, f.sha256, f.segment_id as segment,
+       f."offset", f.stored_length, f.method, f.crc32, f.stored_sha256
+     from (
+       select ref, document_id from docset_members
+       where docset_id = ? and ref > ? order by ref limit ?
+     ) as m
+     join documents as d on d.id = m.document_id
+     left join files as f on f.document_id = d.id and f.format = any(?::text[])
+     order by m.ref, array_position(?::text[], f.format)`,
+    // No ref is empty.
+    [docset, after ?? '', PAGE, formats, formats],
+  );
+  return rows;
+}
+
+/** Segments by id, with where they are. */
+export async function findSegments(
+  knex: Knex,
+  ids: readonly string[],
+): Promise<{ id: string; key: string; size: string }[]> {
+  return knex('segments').whereIn('id', ids).orderBy('id').select('id', 'key', 'size');
 }

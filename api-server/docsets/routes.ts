@@ -68,6 +68,7 @@ export function docsetRoutes(parts: Parts): Route[] {
         formats,
         origin: originOf(request),
         publicUrl: parts.config.publicUrl,
+        bucket: parts.content.bucket,
       });
       return { headers: { ...headers, 'Content-Type': NDJSON }, stream };
     }

@@ -14,15 +14,31 @@ export interface Document {
   metadata: Record<string, unknown>;
 }
 
-export interface StoredFile {
+/** Where the bytes of a file are, and what they must be. */
+export interface StoredBytes {
+  /** Id of the segment. */
+  segment: string;
+  /** Of the segment, in the content store. */
+  key: string;
+  offset: number;
+  /** Bytes in the segment. */
+  stored_length: number;
+  method: 'deflate' | 'store';
+  /** Of the bytes in the segment. */
+  stored_sha256: string;
+}
+
+export interface StoredFile extends StoredBytes {
   document_id: string;
   format: string;
   media_type: string;
+  /** Bytes of the content. */
   size: number;
+  /** Of the content. */
   sha256: string;
+  /** Of the content. */
+  crc32: number;
 }
-
-const FILE_COLUMNS = ['document_id', 'format', 'media_type', 'size', 'sha256'];
 
 /** @throws {ProblemError} `document-not-found` */
 export async function findDocument(knex: Knex, id: string): Promise<Document> {
@@ -34,31 +50,35 @@ export async function findDocument(knex: Knex, id: string): Promise<Document> {
 
 /** The files of a document in the order of their formats. */
 export async function filesOf(knex: Knex, document: string): Promise<StoredFile[]> {
-  const rows = await knex('files')
-    .where({ document_id: document })
-    .orderBy('format')
-    .select<(StoredFile & { size: string })[]>(FILE_COLUMNS);
-  return rows.map((row) => ({ ...row, size: Number(row.size) }));
+  return (await selectFiles(knex).where('f.document_id', document).orderBy('f.format')).map(fromRow);
 }
 
-/** How much is read from the database at a time: most documents come in one piece. */
-const PIECE = 4 * 1024 * 1024;
+/** PostgreSQL's bigint comes as text. */
+type Row = Record<keyof StoredFile, string>;
 
-/** The bytes of a file from `start` to before `end`, at the speed of the reader. */
-export async function* readBytes(
-  knex: Knex,
-  { document_id, format }: StoredFile,
-  { start, end }: { start: number; end: number },
-): AsyncGenerator<Buffer> {
-  for (let position = start; position < end; position += PIECE) {
-    const length = Math.min(PIECE, end - position);
-    const row = await knex('files')
-      .where({ document_id, format })
-      .first<{ piece: Buffer } | undefined>(
-        // Bytes are counted from 1.
-        knex.raw('substring(bytes from ?::int for ?::int) as piece', [position + 1, length]),
-      );
-    if (row?.piece.length !== length) throw new Error(`document ${document_id}, ${format}: bytes are missing`);
-    yield row.piece;
-  }
-}
+export const selectFiles = (knex: Knex) =>
+  knex('files as f')
+    .join('segments as s', 's.id', 'f.segment_id')
+    .select<Row[]>(
+      'f.document_id',
+      'f.format',
+      'f.media_type',
+      'f.size',
+      'f.sha256',
+      'f.crc32',
+      's.id as segment',
+      's.key',
+      'f.offset',
+      'f.stored_length',
+      'f.method',
+      'f.stored_sha256',
+    );
+
+export const fromRow = (row: Row): StoredFile => ({
+  ...row,
+  method: row.method === 'deflate' ? 'deflate' : 'store',
+  size: Number(row.size),
+  crc32: Number(row.crc32),
+  offset: Number(row.offset),
+  stored_length: Number(row.stored_length),
+});

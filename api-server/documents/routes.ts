@@ -5,15 +5,21 @@ import { ProblemError } from '../http/problems.js';
 import { param, type Answer, type Route } from '../http/route.js';
 import { ANY_ROLE, type Caller } from '../miners/caller.js';
 import type { Parts } from '../parts.js';
+import { describeSpan, isKnown, readRange } from './byte-range.js';
 import { filesOf, findDocument, type StoredFile } from './documents.js';
+import { findSegment } from './segments.js';
 import { sendFile } from './send-file.js';
 
+/** How long a link to a segment is good, in seconds. */
+const LINK_LIFETIME = 3600;
+
 export function documentRoutes(parts: Parts): Route[] {
-  const { knex } = parts;
+  const { knex, content } = parts;
   return [
     { method: 'get', path: '/documents/:document', roles: ANY_ROLE, handler: get },
     { method: 'get', path: '/documents/:document/text', roles: ANY_ROLE, handler: text },
     { method: 'get', path: '/documents/:document/files/:format', roles: ANY_ROLE, handler: file },
+    { method: 'get', path: '/segments/:segment', roles: ['packager'], handler: segment },
   ];
 
   async function get(request: Request): Promise<Answer> {
@@ -49,8 +55,8 @@ export function documentRoutes(parts: Parts): Route[] {
     const accepted = request.accepts(available);
     const file = files.find(({ media_type }) => bareType(media_type) === accepted);
     if (file === undefined) throw new ProblemError('not-acceptable', undefined, { available });
-    const answer = sendFile(knex, request, file);
-    return { ...answer, headers: { ...answer.headers, Vary: 'Accept' } };
+    const answer = sendFile(content, request, file);
+    return { ...answer, headers: { ...answer.headers, Vary: 'Accept, Accept-Encoding' } };
   }
 
   async function file(request: Request, caller: Caller): Promise<Answer> {
@@ -59,7 +65,25 @@ export function documentRoutes(parts: Parts): Route[] {
     const format = param(request, 'format');
     const found = (await filesOf(knex, id)).find((each) => each.format === format);
     if (found === undefined) throw new ProblemError('file-not-found', `Document ${id} has no ${format}.`);
-    return sendFile(knex, request, found);
+    return sendFile(content, request, found);
+  }
+
+  /** Its bytes as they are; where they are in S3, a link to them there. */
+  async function segment(request: Request): Promise<Answer> {
+    const { key, size } = await findSegment(knex, param(request, 'segment'));
+    const link = await content.sign(key, LINK_LIFETIME);
+    if (link !== undefined) return { status: 307, headers: { Location: link } };
+    // Unlike the id, the key of a segment that never changes is not used again by another database.
+    const etag = `"${key.slice(key.lastIndexOf('/') + 1)}"`;
+    const headers = { ETag: etag, 'Accept-Ranges': 'bytes', 'Content-Type': 'application/octet-stream' };
+    if (isKnown(request, etag)) return { status: 304, headers };
+    const range = readRange(request, etag, size);
+    const span = describeSpan(range, size);
+    return {
+      status: span.status,
+      headers: { ...headers, ...span.headers },
+      stream: content.read(key, range ?? { start: 0, end: size }),
+    };
   }
 }
 

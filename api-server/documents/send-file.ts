@@ -1,61 +1,49 @@
-/** Answers a file with what HTTP has for large and unchanging things: ETag, conditions, ranges. */
+/** Answers a file, in the coding that the client accepts: what is stored is sent as gzip without inflating it. */
 import type { Request } from 'express';
-import type { Knex } from 'knex';
-import { ProblemError } from '../http/problems.js';
 import type { Answer } from '../http/route.js';
-import { readBytes, type StoredFile } from './documents.js';
+import { describeSpan, isKnown, readRange } from './byte-range.js';
+import type { ContentStore } from './content-store/content-store.js';
+import type { StoredFile } from './documents.js';
+import { gzipLength, readContent, readGzip } from './read-file.js';
 
-export function sendFile(knex: Knex, request: Request, file: StoredFile): Answer {
+export function sendFile(content: ContentStore, request: Request, file: StoredFile): Answer {
   const etag = `"${file.sha256}"`;
   const headers = {
-    ETag: etag,
     'Accept-Ranges': 'bytes',
     // Kept by a browser, but asked about each time: the key may have been revoked.
     'Cache-Control': 'private, no-cache',
     'Content-Type': file.media_type,
+    Vary: 'Accept-Encoding',
     // A document is shown or saved, never run, whatever is in it.
     'Content-Security-Policy': "default-src 'none'; sandbox",
   };
-  if (isKnown(request.get('if-none-match'), etag)) return { status: 304, headers };
   const range = readRange(request, etag, file.size);
-  if (range === undefined) {
-    const whole = { start: 0, end: file.size };
-    return { headers: { ...headers, 'Content-Length': String(file.size) }, stream: readBytes(knex, file, whole) };
-  }
-  const { start, end } = range;
+  // A range counts the bytes of the content: one of the gzip would be of no use to anybody.
+  if (range === undefined && acceptsGzip(request, file)) return sendGzip(content, request, file, headers);
+  if (isKnown(request, etag)) return { status: 304, headers: { ...headers, ETag: etag } };
+  const span = describeSpan(range, file.size);
   return {
-    status: 206,
-    headers: {
-      ...headers,
-      'Content-Length': String(end - start),
-      'Content-Range': `bytes ${start}-${end - 1}/${file.size}`,
-    },
-    stream: readBytes(knex, file, range),
+    status: span.status,
+    headers: { ...headers, ...span.headers, ETag: etag },
+    stream: readContent(content, file, range ?? { start: 0, end: file.size }),
   };
 }
 
-/** RFC 9110, 13.1.2: If-None-Match compares weakly, and `*` stands for any. */
-function isKnown(condition: string | undefined, etag: string): boolean {
-  if (condition === undefined) return false;
-  return condition.split(',').some((part) => ['*', etag].includes(part.trim().replace(/^W\//, '')));
+function sendGzip(
+  content: ContentStore,
+  request: Request,
+  file: StoredFile,
+  headers: Readonly<Record<string, string>>,
+): Answer {
+  // RFC 9110, 8.8.3.3: "the content codings … result in different representations", each with a strong ETag of its own.
+  const etag = `"${file.sha256}-gzip"`;
+  if (isKnown(request, etag)) return { status: 304, headers: { ...headers, ETag: etag } };
+  return {
+    headers: { ...headers, ETag: etag, 'Content-Encoding': 'gzip', 'Content-Length': String(gzipLength(file)) },
+    stream: readGzip(content, file),
+  };
 }
 
-/**
- * RFC 9110, 14.2: a Range that is not understood is as if it were not there; so is one whose If-Range is not our strong ETag.
- * Several ranges at once are not understood.
- */
-function readRange(request: Request, etag: string, size: number): { start: number; end: number } | undefined {
-  const ifRange = request.get('if-range');
-  if (ifRange !== undefined && ifRange.trim() !== etag) return undefined;
-  const match = /^bytes=(\d{0,15})-(\d{0,15})$/i.exec(request.get('range')?.replaceAll(' ', '') ?? '');
-  const [, first = '', last = ''] = match ?? [];
-  if (first === '' && last === '') return undefined;
-  if (first !== '' && last !== '' && Number(last) < Number(first)) return undefined;
-  const start = first === '' ? Math.max(0, size - Number(last)) : Number(first);
-  const end = first === '' || last === '' ? size : Math.min(size, Number(last) + 1);
-  if (start >= end) {
-    const headers = { 'Content-Range': `bytes */${size}` };
-    throw new ProblemError('range-not-satisfiable', `The document has ${size} bytes.`, {}, { headers });
-  }
-  return { start, end };
+function acceptsGzip(request: Request, { method }: StoredFile): boolean {
+  return method === 'deflate' && request.acceptsEncodings(['gzip', 'identity']) === 'gzip';
 }

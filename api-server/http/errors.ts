@@ -1,6 +1,7 @@
 /** The one place where errors become answers. */
 import type { ErrorRequestHandler, NextFunction, Request, Response } from 'express';
 import type { Logger } from 'pino';
+import { ContentUnavailableError } from '../documents/content-store/content-store.js';
 import { PROBLEMS, ProblemError, problemDocument, type ProblemSlug } from './problems.js';
 
 /** The problem that an error amounts to. */
@@ -8,6 +9,9 @@ export function describeError(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
   if (isDatabaseDown(error)) {
     return new ProblemError('database-unavailable', undefined, {}, { cause: error, headers: { 'Retry-After': '5' } });
+  }
+  if (error instanceof ContentUnavailableError) {
+    return new ProblemError('storage-unavailable', undefined, {}, { cause: error, headers: { 'Retry-After': '5' } });
   }
   if (isTimeout(error))
     return new ProblemError('query-too-slow', undefined, {}, { cause: error, headers: { 'Retry-After': '60' } });

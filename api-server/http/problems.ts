@@ -80,6 +80,11 @@ export const PROBLEMS = {
     title: 'The document does not have this format',
     description: '`formats` of the document lists what it has.',
   },
+  'segment-not-found': {
+    status: 404,
+    title: 'There is no such segment',
+    description: 'Segments are named in the listing that packagers read.',
+  },
   'docset-not-found': {
     status: 404,
     title: 'There is no such docset',
@@ -194,7 +199,7 @@ export const PROBLEMS = {
   },
   'storage-unavailable': {
     status: 503,
-    title: 'The archive store cannot be reached',
+    title: 'The store of archives and documents cannot be reached',
     description: 'Try again after the time in Retry-After.',
   },
   'broker-unavailable': {

@@ -6,10 +6,14 @@ export interface WrittenObject {
   size: number;
   /** SHA-256, 64 hexadecimal digits. */
   sha256: string;
+  /** True where the store itself confirmed the digest of every byte. */
+  confirmed?: boolean;
 }
 
 export interface WriteOptions {
   mediaType: string;
+  /** How many bytes there will be, or at most, where that is known. */
+  size?: number | undefined;
   /** Gives the write up: it rejects with the signal's reason and leaves nothing behind. */
   signal?: AbortSignal;
   /** Told about every piece that the store has taken, in bytes. */

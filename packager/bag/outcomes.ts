@@ -21,9 +21,12 @@ export interface Outcomes {
   reader(): OutcomeReader;
 }
 
+/** The digest is that of the content. */
+export type FileOutcome = { type: 'packed'; sha256: string } | { type: 'omitted'; reason: Omission };
+
 export interface OutcomeReader {
-  /** The next file's: its digest where it was packed. */
-  next(member: Member, format: string): { type: 'packed'; sha256: string } | { type: 'omitted'; reason: Omission };
+  /** The next file's. */
+  next(member: Member, format: string): FileOutcome;
 }
 
 const PACKED = 0;

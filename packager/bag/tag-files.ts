@@ -1,20 +1,64 @@
-/** The text files of a bag around its payload (RFC 8493), made piece by piece. */
+/** The text files of a bag around its payload (RFC 8493). */
 import { stringify } from 'csv-stringify/sync';
-import type { Listing } from '../source/listing.js';
 import type { Docset, Member } from '../source/members.js';
-import type { BagCounts, OutcomeReader, Outcomes } from './outcomes.js';
-import { payloadPath, type PayloadNames } from './payload-names.js';
+import type { BagCounts, FileOutcome } from './outcomes.js';
 
 /** Section 2.1.1: "MUST consist of exactly two lines". */
 export const BAGIT_TXT = 'BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n';
 
-/** What the tag files are made from. */
-export interface PackedBag {
-  listing: Listing;
-  outcomes: Outcomes;
-  formats: readonly string[];
-  /** New for each reading, since names depend on those before them. */
-  names: () => PayloadNames;
+/** A document, and what became of its file in each wanted format. */
+export interface DocumentOutcome {
+  member: Member;
+  files: { format: string; path: string; outcome: FileOutcome }[];
+}
+
+/** A tag file that has so many lines for each document. */
+export interface LineFile {
+  name: string;
+  head: string;
+  linesOf(document: DocumentOutcome): string;
+}
+
+/** In the order in which they lie in the bag. */
+export const lineFiles = (formats: readonly string[]): LineFile[] => [PAYLOAD_MANIFEST, catalog(formats), OMITTED];
+
+const PAYLOAD_MANIFEST: LineFile = {
+  name: 'manifest-sha256.txt',
+  head: '',
+  linesOf({ files }) {
+    let lines = '';
+    for (const { path, outcome } of files) if (outcome.type === 'packed') lines += manifestLine(outcome.sha256, path);
+    return lines;
+  },
+};
+
+/** One line a document; for each wanted format the path of its file in the bag, or nothing. */
+const catalog = (formats: readonly string[]): LineFile => ({
+  name: 'catalog.csv',
+  head: csv(['ref', 'title', 'creator', 'date', 'url', ...formats]),
+  linesOf({ member: { ref, title, creator, date, url }, files }) {
+    const paths = files.map(({ path, outcome }) => (outcome.type === 'packed' ? path : ''));
+    return csv([ref, title, creator, date, url, ...paths]);
+  },
+});
+
+/** One line a file that was asked for and is not in the bag. */
+const OMITTED: LineFile = {
+  name: 'omitted.csv',
+  head: csv(['ref', 'format', 'reason']),
+  linesOf({ member, files }) {
+    let lines = '';
+    for (const { format, outcome } of files) {
+      if (outcome.type === 'omitted') lines += csv([member.ref, format, outcome.reason]);
+    }
+    return lines;
+  },
+};
+
+/** The text of one of them. */
+export async function* linesOf(file: LineFile, documents: AsyncIterable<DocumentOutcome>): AsyncGenerator<string> {
+  yield file.head;
+  for await (const document of documents) yield file.linesOf(document);
 }
 
 /**
@@ -23,39 +67,6 @@ export interface PackedBag {
 export function manifestLine(sha256: string, path: string): string {
   const encoded = path.replace(/[%\n\r]/g, (character) => encodeURIComponent(character));
   return `${sha256}  ${encoded}\n`;
-}
-
-export async function* payloadManifest(bag: PackedBag): AsyncGenerator<string> {
-  for await (const { files } of documentsOf(bag)) {
-    for (const { path, outcome } of files) if (outcome.type === 'packed') yield manifestLine(outcome.sha256, path);
-  }
-}
-
-/** One line a document; for each wanted format the path of its file in the bag, or nothing. */
-export async function* catalogCsv(bag: PackedBag): AsyncGenerator<string> {
-  yield csv(['ref', 'title', 'creator', 'date', 'url', ...bag.formats]);
-  for await (const { member, files } of documentsOf(bag)) {
-    const { ref, title, creator, date, url } = member;
-    yield csv([
-      ref,
-      title,
-      creator,
-      date,
-      url,
-      ...files.map((file) => (file.outcome.type === 'packed' ? file.path : '')),
-    ]);
-  }
-}
-
-/** One line a file that was asked for and is not in the bag. */
-export async function* omittedCsv(bag: PackedBag): AsyncGenerator<string> {
-  yield csv(['ref', 'format', 'reason']);
-  if (bag.outcomes.counts.files.omitted === 0) return;
-  for await (const { member, files } of documentsOf(bag)) {
-    for (const { format, outcome } of files) {
-      if (outcome.type === 'omitted') yield csv([member.ref, format, outcome.reason]);
-    }
-  }
 }
 
 export function bagInfo(
@@ -90,28 +101,6 @@ export function bagInfo(
     .filter(([, value]) => value !== undefined && value !== '')
     .map(([label, value]) => `${label}: ${oneLine(String(value))}\n`)
     .join('');
-}
-
-interface DocumentFiles {
-  member: Member;
-  files: { format: string; path: string; outcome: ReturnType<OutcomeReader['next']> }[];
-}
-
-/** The documents with what became of their files, by reading the listing once more. */
-async function* documentsOf({ listing, outcomes, formats, names }: PackedBag): AsyncGenerator<DocumentFiles> {
-  const reader = outcomes.reader();
-  const namer = names();
-  for await (const member of listing.members()) {
-    const name = namer.next(member.ref);
-    yield {
-      member,
-      files: formats.map((format) => ({
-        format,
-        path: payloadPath(name, format, formats),
-        outcome: reader.next(member, format),
-      })),
-    };
-  }
 }
 
 function csv(record: (string | undefined)[]): string {

@@ -1,6 +1,7 @@
 /** Where a job puts what it makes. */
 import { randomBytes } from 'node:crypto';
 import { archiveKey, manifestKey, type PackageRequest } from '../../queue-config/index.js';
+import { containerOf } from './container.js';
 
 export interface ArchiveKeys {
   /** Prefix of this attempt at the dump, `dumps/<dump id>/<attempt>/`. */
@@ -23,7 +24,7 @@ export function archiveKeysOf(request: PackageRequest, run: number): ArchiveKeys
     attempt,
     dump: `dumps/${id}/`,
     id,
-    archive: `${attempt}${run.toString(36)}-${randomBytes(6).toString('hex')}.zip`,
+    archive: `${attempt}${run.toString(36)}-${randomBytes(6).toString('hex')}.${containerOf(request)}`,
     manifest: manifestKey(attempt),
   };
 }

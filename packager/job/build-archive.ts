@@ -1,14 +1,19 @@
 /** Builds the archive of one request: from a listing to a manifest in the store. */
 import { decodeManifest, encodeManifest, type DumpManifest, type PackageRequest } from '../../queue-config/index.js';
 import type { ArchiveStore, WrittenObject } from '../archive-store/archive-store.js';
-import { writeBag, type WrittenBag } from '../bag/write-bag.js';
-import { createZipWriter, entryDate } from '../bag/zip-writer.js';
+import { createBag } from '../bag/bag-entries.js';
+import type { BagCounts } from '../bag/outcomes.js';
+import { createBagPlanner, type BagPlan } from '../bag/plan-bag.js';
+import { writeTarGz } from '../bag/write-tar-gz.js';
 import { fetchDocuments } from '../source/documents.js';
 import { assertStillWanted, type ListingRequest } from '../source/listing-stream.js';
 import { readListing, type Listing } from '../source/listing.js';
 import type { SourceClient } from '../source/source-client.js';
 import { verifyArchive } from '../verify-archive.js';
+import { entryDate } from '../zip/dos-time.js';
+import { writeZip, type ZipContents } from '../zip/write-zip.js';
 import { finishedAttempts, type ArchiveKeys } from './archive-keys.js';
+import { containerOf, MEDIA_TYPES } from './container.js';
 import type { EventReporter } from './event-reporter.js';
 import { createProgressMeter } from './progress-meter.js';
 
@@ -35,81 +40,81 @@ export async function buildArchive(context: BuildContext): Promise<DumpManifest>
 
   reporter.startPhase('listing');
   const listingRequest = listingRequestOf(context.request);
-  const listing = await readListing(context.client, listingRequest);
+  const planned = await planListing(context, listingRequest);
   try {
-    const { bag, written } = await packAndStore(context, listing);
+    const stored = await packAndStore(context, planned);
     await assertStillWanted(context.client, listingRequest);
     reporter.endPhases();
-    return await publishManifest(context, manifestOf(context, bag, written));
+    return await publishManifest(context, manifestOf(context, stored));
   } catch (error) {
     await store.delete(keys.archive);
     throw error;
   }
 }
 
+interface PlannedListing {
+  listing: Listing;
+  plan: BagPlan;
+}
+
+/** One reading of the listing, from which the bag is planned too. */
+async function planListing({ client, request }: BuildContext, listingRequest: ListingRequest): Promise<PlannedListing> {
+  const planner = createBagPlanner({ docset: request.docset, formats: request.formats, url: listingRequest.url });
+  const listing = await readListing(client, listingRequest, (member) => planner.add(member));
+  return { listing, plan: await planner.finish(listing.docset) };
+}
+
 function listingRequestOf({ url, formats, dump }: PackageRequest): ListingRequest {
   return { url: new URL(url), formats, namesDump: dump !== undefined };
 }
 
-async function packAndStore(
-  context: BuildContext,
-  listing: Listing,
-): Promise<{ bag: WrittenBag; written: WrittenObject }> {
-  const { request, store, client, keys, reporter, signal, onBytes } = context;
-  const { formats } = request;
-  const url = new URL(request.url);
-  const meter = createProgressMeter(listing, formats, (progress) => reporter.progress(progress));
-  const zip = createZipWriter(entryDate(new Date(listing.docset.created ?? '')));
-  const abort = (): void => zip.fail(signal.reason);
-  signal.addEventListener('abort', abort);
-  try {
-    signal.throwIfAborted();
-    reporter.startPhase('packaging');
-    const writing = store.write(keys.archive, zip.bytes, { mediaType: 'application/zip', signal, onBytes });
-    // Where the store fails, nobody reads the zip any more: it has to fail too, or the bag would wait for ever.
-    writing.catch((error: unknown) => zip.fail(error));
-    const documents = fetchDocuments(client, listing, { formats, base: url });
-    const packing = writeBag(zip, {
-      docset: request.docset,
-      listing,
-      documents,
-      formats,
-      url,
-      onDocument: meter.onDocument,
-    });
-    packing.then(
-      () => reporter.startPhase('uploading'),
-      (error: unknown) => zip.fail(error),
-    );
-    const [bag, written] = await bothOrFirstError(packing, writing);
-    reporter.startPhase('verifying');
-    meter.startVerifying(written.size);
-    await verifyArchive(
-      store,
-      keys.archive,
-      { written, contents: bag.contents },
-      {
-        signal,
-        onBytes(bytes) {
-          onBytes();
-          meter.onVerified(bytes);
-        },
-      },
-    );
-    return { bag, written };
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
+interface StoredBag {
+  counts: BagCounts;
+  written: WrittenObject;
 }
 
-/** Waits for both in every case, so that nothing goes on behind the caller's back; the first error is kept. */
-async function bothOrFirstError<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
-  try {
-    return await Promise.all([a, b]);
-  } catch (error) {
-    await Promise.allSettled([a, b]);
-    throw error;
-  }
+async function packAndStore(context: BuildContext, { listing, plan }: PlannedListing): Promise<StoredBag> {
+  const { request, store, client, keys, reporter, signal, onBytes } = context;
+  const { docset, formats } = request;
+  const url = new URL(request.url);
+  const container = containerOf(request);
+  const length = container === 'zip' && plan.length?.isExact === true ? plan.length.bytes : undefined;
+  const meter = createProgressMeter(listing, formats, length, (progress) => reporter.progress(progress));
+  reporter.startPhase('packaging');
+  const documents = fetchDocuments(client, listing, { formats, base: url });
+  const bag = createBag({ docset, formats, url, listing, plan, documents, onDocument: meter.onDocument });
+  const date = entryDate(new Date(listing.docset.created ?? ''));
+  const entries = announcingEnd(bag.entries, () => reporter.startPhase('uploading'));
+  let contents: ZipContents | undefined;
+  const bytes =
+    container === 'zip'
+      ? writeZip(entries, { date, onFinished: (finished) => (contents = finished) })
+      : writeTarGz(entries, { date });
+  const written = await store.write(keys.archive, bytes, {
+    mediaType: MEDIA_TYPES[container],
+    size: container === 'zip' ? plan.length?.bytes : undefined,
+    signal,
+    onBytes(moved) {
+      onBytes();
+      meter.onWritten(moved);
+    },
+  });
+  reporter.startPhase('verifying');
+  meter.startVerifying(written.size);
+  await verifyArchive(store, keys.archive, written, contents, {
+    signal,
+    onBytes(read) {
+      onBytes();
+      meter.onVerified(read);
+    },
+  });
+  return { counts: bag.counts, written };
+}
+
+/** The items, and a word when there are no more. */
+async function* announcingEnd<T>(items: AsyncIterable<T>, onEnd: () => void): AsyncGenerator<T> {
+  yield* items;
+  onEnd();
 }
 
 /** Clears away what packagers that died left unfinished. */
@@ -141,11 +146,7 @@ async function readManifest(store: ArchiveStore, key: string): Promise<DumpManif
   return undefined;
 }
 
-function manifestOf(
-  { request, run, keys, reporter }: BuildContext,
-  { counts }: WrittenBag,
-  written: WrittenObject,
-): DumpManifest {
+function manifestOf({ request, run, keys, reporter }: BuildContext, { counts, written }: StoredBag): DumpManifest {
   return {
     version: 1,
     dump: request.dump ?? keys.id,

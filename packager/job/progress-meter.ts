@@ -10,18 +10,23 @@ const VERIFYING_SHARE = 9;
 
 export interface ProgressMeter {
   onDocument: (member: Member, counts: BagCounts) => void;
+  /** The store has taken so many bytes more. */
+  onWritten(bytes: number): void;
   startVerifying(size: number): void;
   onVerified(bytes: number): void;
 }
 
+/** @param length bytes that will be written, where that is known */
 export function createProgressMeter(
   listing: Listing,
   formats: readonly string[],
+  length: number | undefined,
   onProgress: (progress: JobProgress) => void,
 ): ProgressMeter {
   const started = performance.now();
   let listedBytes = 0;
   let packed: BagCounts | undefined;
+  let written = 0;
   let archiveSize = 0;
   let verified = 0;
 
@@ -34,14 +39,19 @@ export function createProgressMeter(
       remainingSeconds: percent < 1 ? undefined : Math.ceil((elapsed * (100 - percent)) / percent),
     });
   };
+  const notifyPackaging = (share: number): void => notify(PACKAGING_SHARE * Math.min(share, 1));
 
   return {
     onDocument(member, counts) {
       packed = counts;
+      if (length !== undefined) return;
       for (const format of formats) listedBytes += member.files[format]?.size ?? 0;
       // A server that lists no sizes leaves the number of documents to go by.
-      const share = listing.bytes > 0 ? listedBytes / listing.bytes : counts.documents.requested / listing.size;
-      notify(PACKAGING_SHARE * Math.min(share, 1));
+      notifyPackaging(listing.bytes > 0 ? listedBytes / listing.bytes : counts.documents.requested / listing.size);
+    },
+    onWritten(bytes) {
+      written += bytes;
+      if (length !== undefined) notifyPackaging(written / length);
     },
     startVerifying(size) {
       archiveSize = size;

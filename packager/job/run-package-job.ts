@@ -11,6 +11,7 @@ import {
 import { StoreUnavailableError, type ArchiveStore } from '../archive-store/archive-store.js';
 import type { PackagerConfig } from '../config.js';
 import type { PackagerMetrics } from '../metrics.js';
+import type { ReadShares } from '../source/read-shares.js';
 import { createSourceClient } from '../source/source-client.js';
 import { archiveKeysOf } from './archive-keys.js';
 import { buildArchive } from './build-archive.js';
@@ -23,6 +24,8 @@ export interface JobSurroundings {
   store: ArchiveStore;
   metrics: PackagerMetrics;
   log: Logger;
+  /** Divides the memory for reading ahead among the jobs; undefined: this one has it for itself. */
+  readShares?: ReadShares | undefined;
   /** Aborted when the dump is deleted while this job runs. */
   gone: AbortSignal;
 }
@@ -69,7 +72,7 @@ async function work(
   request: PackageRequest,
   run: number,
   reporter: EventReporter,
-  { config, store, gone, log }: JobSurroundings,
+  { config, store, gone, log, readShares }: JobSurroundings,
 ): Promise<JobEnd> {
   const ending = new AbortController();
   const signal = AbortSignal.any([delivery.lost, gone, ending.signal]);
@@ -83,10 +86,11 @@ async function work(
   });
   const onBytes = (): void => watch.touch();
   const { dump, traceparent } = request;
-  const { apiUrl, packagerKey } = config;
-  const client = createSourceClient({ apiUrl, packagerKey, dump, traceparent, signal, onBytes });
-  const keys = archiveKeysOf(request, run);
+  const { apiUrl, packagerKey, contentFolder } = config;
+  const resources = { contentFolder, readShares };
+  const client = createSourceClient({ apiUrl, packagerKey, dump, traceparent, signal, onBytes, resources });
   try {
+    const keys = archiveKeysOf(request, run);
     const manifest = await buildArchive({ request, run, keys, store, client, reporter, signal, onBytes });
     return { type: 'complete', manifest };
   } catch (error) {

@@ -1,6 +1,6 @@
 /** Fetches one file of a document whole, and checks that it is what the listing said. */
 import { createHash } from 'node:crypto';
-import type { MemberFile } from './members.js';
+import type { MemberFile, StorageMethod } from './members.js';
 import { SourceInterruptedError, SourceStatusError, type SourceAnswer, type SourceClient } from './source-client.js';
 
 /** Why a file is left out of the archive; the words of `omitted.csv`. */
@@ -8,7 +8,25 @@ export const OMISSIONS = ['missing', 'unreadable', 'corrupt', 'too-large'] as co
 export type Omission = (typeof OMISSIONS)[number];
 
 export type FetchedFile =
-  { type: 'fetched'; content: Buffer; sha256: string; mediaType: string } | { type: 'omitted'; reason: Omission };
+  | { type: 'fetched'; content: Buffer; sha256: string; mediaType: string }
+  | FetchedStoredFile
+  | { type: 'omitted'; reason: Omission };
+
+/** A file as it lies in a segment; whoever wants its content inflates it. */
+export interface FetchedStoredFile {
+  type: 'stored';
+  /** Checked already; a file too large to be held comes in pieces, which throw where they are no longer what was checked. */
+  data: Buffer | AsyncIterable<Buffer>;
+  /** Bytes of `data`. */
+  stored: number;
+  method: StorageMethod;
+  /** Bytes of the content. */
+  size: number;
+  /** Of the content, as is `sha256`. */
+  crc32: number;
+  sha256: string;
+  mediaType: string;
+}
 
 /** Held whole in memory, since an entry of the archive is opened only when all of it is there. */
 const LARGEST_FILE = 1024 * 1024 * 1024;

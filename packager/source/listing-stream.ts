@@ -2,7 +2,7 @@
 import { DumpGoneError, JobFailedError } from '../job/job-failure.js';
 import { readBareListing } from './bare-listing.js';
 import { readLines } from './lines.js';
-import { ListingBrokenError, parseDocsetLine, parseMemberLine, type Docset, type Member } from './members.js';
+import { ListingBrokenError, parseDocsetLine, parseLine, type Docset, type Member, type Segment } from './members.js';
 import { SourceInterruptedError, SourceStatusError, type SourceClient } from './source-client.js';
 
 export interface ListingRequest {
@@ -13,8 +13,7 @@ export interface ListingRequest {
 }
 
 /** What comes of a listing: the docset first, then each member. */
-export type ListingEntry =
-  { type: 'docset'; docset: Docset; size: number } | { type: 'member'; member: Member; bytes: number };
+export type ListingEntry = { type: 'docset'; docset: Docset; size: number } | { type: 'member'; member: Member };
 
 const ACCEPT = 'application/x-ndjson, application/json;q=0.5';
 /** A longer line is not a member. */
@@ -66,9 +65,10 @@ async function* readOnce(client: SourceClient, { url, formats }: ListingRequest)
   if (!/ndjson|jsonl/.test(answer.contentType)) {
     const { docset, members } = await readBareListing(answer, url, formats);
     yield { type: 'docset', docset, size: members.length };
-    for (const member of members) yield { type: 'member', member, bytes: member.ref.length + 200 };
+    for (const member of members) yield { type: 'member', member };
     return;
   }
+  const segments = new Map<string, Segment>();
   let size: number | undefined;
   let count = 0;
   for await (const line of readLines(answer.pieces, LONGEST_LINE)) {
@@ -78,13 +78,19 @@ async function* readOnce(client: SourceClient, { url, formats }: ListingRequest)
       yield { type: 'docset', ...head };
       continue;
     }
-    const entry = parseMemberLine(line);
-    if (entry.type === 'end') {
-      if (entry.size === size && count === size) return;
-      throw new ListingBrokenError(`it ends after ${count} of ${size} members`);
+    const entry = parseLine(line, segments);
+    switch (entry.type) {
+      case 'segment':
+        segments.set(entry.segment.id, entry.segment);
+        break;
+      case 'member':
+        count += 1;
+        yield entry;
+        break;
+      case 'end':
+        if (entry.size === size && count === size) return;
+        throw new ListingBrokenError(`it ends after ${count} of ${size} members`);
     }
-    count += 1;
-    yield { ...entry, bytes: line.length };
   }
   // A stream without its last line is incomplete, whatever the status said.
   throw new ListingBrokenError(size === undefined ? 'it is empty' : `it breaks off after ${count} of ${size} members`);

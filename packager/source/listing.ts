@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { JobFailedError } from '../job/job-failure.js';
 import { streamListing, type ListingRequest } from './listing-stream.js';
-import type { Docset, Member } from './members.js';
+import { isStored, type Docset, type Member } from './members.js';
+import { createPackedMembers, type PackedMembers } from './packed-members.js';
 import type { SourceClient } from './source-client.js';
 
 export interface Listing {
@@ -11,6 +12,10 @@ export interface Listing {
   size: number;
   /** Bytes of all wanted files, as far as the server says. */
   bytes: number;
+  /** Those of them that lie in segments, in bytes as they lie there. */
+  storedBytes: number;
+  /** True where every wanted file that there is lies in a segment: the length of the archive is known then. */
+  isStored: boolean;
   /**
    * The members in their order.
    * @throws {JobFailedError} the listing is another one than at first
@@ -18,34 +23,42 @@ export interface Listing {
   members(): AsyncIterable<Member>;
 }
 
-/** A listing whose text is no longer than this is kept; a longer one is read from the server each time. */
-const KEPT_TEXT = 8 * 1024 * 1024;
+/** A listing that takes no more than this is kept, which 60,000 members do; a longer one is read from the server each time. */
+const KEPT_BYTES = 24 * 1024 * 1024;
 
-/** Reads the listing once, checking all of it. */
-export async function readListing(client: SourceClient, request: ListingRequest): Promise<Listing> {
-  const fingerprint = createFingerprint(request.formats);
+/** Reads the listing once, checking all of it; `onMember` may hold it back. */
+export async function readListing(
+  client: SourceClient,
+  request: ListingRequest,
+  onMember?: (member: Member) => Promise<void> | undefined,
+): Promise<Listing> {
+  const { formats } = request;
+  const fingerprint = createFingerprint(formats);
   let docset: Docset | undefined;
-  let size = 0;
-  let bytes = 0;
-  let text = 0;
-  let kept: Member[] | undefined = [];
+  const sums = { size: 0, bytes: 0, storedBytes: 0, isStored: true };
+  let kept: PackedMembers | undefined = createPackedMembers(formats);
   for await (const entry of streamListing(client, request)) {
     if (entry.type === 'docset') {
       docset = entry.docset;
       continue;
     }
-    size += 1;
-    text += entry.bytes;
+    sums.size += 1;
     fingerprint.add(entry.member);
-    for (const format of request.formats) bytes += entry.member.files[format]?.size ?? 0;
-    kept = text > KEPT_TEXT ? undefined : kept;
-    kept?.push(entry.member);
+    await onMember?.(entry.member);
+    for (const format of formats) {
+      const file = entry.member.files[format];
+      sums.bytes += file?.size ?? 0;
+      if (isStored(file)) sums.storedBytes += file.stored.length;
+      else if (file !== undefined) sums.isStored = false;
+    }
+    kept?.add(entry.member);
+    if (kept !== undefined && kept.bytes > KEPT_BYTES) kept = undefined;
   }
-  if (docset === undefined || size === 0) throw new JobFailedError('no-members', 'The docset has no members.');
+  if (docset === undefined || sums.size === 0) throw new JobFailedError('no-members', 'The docset has no members.');
   const first = fingerprint.digest();
 
   async function* readAgain(): AsyncGenerator<Member> {
-    const again = createFingerprint(request.formats);
+    const again = createFingerprint(formats);
     for await (const entry of streamListing(client, request)) {
       if (entry.type === 'docset') continue;
       again.add(entry.member);
@@ -57,26 +70,35 @@ export async function readListing(client: SourceClient, request: ListingRequest)
   }
 
   const members = kept;
-  return { docset, size, bytes, members: members === undefined ? readAgain : () => replay(members) };
+  return { docset, ...sums, members: members === undefined ? readAgain : () => replay(members) };
 }
 
 // eslint-disable-next-line @typescript-eslint/require-await -- the same type as a listing that is read again
-async function* replay(members: Member[]): AsyncGenerator<Member> {
-  yield* members;
+async function* replay(packed: PackedMembers): AsyncGenerator<Member> {
+  yield* packed.members();
 }
 
-/** Of everything that the bag's bytes follow from. Links are left out: they may be signed anew each time. */
+/** Hashed at a time, in characters. */
+const HASHED_TEXT = 64 * 1024;
+
+/**
+ * Of everything that the bag's bytes follow from. Links are left out: they may be signed anew each time. So is the place
+ * in a segment: the content is the same.
+ */
 function createFingerprint(formats: readonly string[]) {
   const hash = createHash('sha256');
+  let text = '';
   return {
     add({ ref, title, creator, date, url, files }: Member): void {
-      const versions = formats.map((format) => [
-        files[format]?.size,
-        files[format]?.sha256,
-        files[format] !== undefined,
-      ]);
-      hash.update(JSON.stringify([ref, title, creator, date, url, versions]));
+      text += JSON.stringify([ref, title, creator, date, url]);
+      for (const format of formats) {
+        const file = files[format];
+        text += file === undefined ? '-' : ` ${file.size} ${file.sha256}`;
+      }
+      if (text.length < HASHED_TEXT) return;
+      hash.update(text);
+      text = '';
     },
-    digest: () => hash.digest('hex'),
+    digest: () => hash.update(text).digest('hex'),
   };
 }

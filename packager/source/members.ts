@@ -7,6 +7,8 @@ const optionalText = z
   .transform((value) => value ?? undefined);
 
 const count = z.number().int().nonnegative();
+const DIGEST = /^[0-9a-f]{64}$/;
+const CRC32 = /^[0-9a-f]{8}$/;
 
 const docsetLine = z.object({
   docset: z.object({
@@ -22,6 +24,25 @@ const docsetLine = z.object({
   }),
 });
 
+const segmentLine = z.object({
+  segment: z.object({
+    id: z.union([z.string(), z.number()]).transform(String),
+    href: z.string().min(1),
+    size: count,
+    key: z.string().min(1),
+    bucket: optionalText,
+  }),
+});
+
+const storedRange = z.object({
+  segment: z.string(),
+  offset: count,
+  length: count,
+  method: z.string(),
+  crc32: z.string().regex(CRC32),
+  sha256: z.string().regex(DIGEST),
+});
+
 const memberLine = z.object({
   ref: z.string().min(1),
   title: optionalText,
@@ -34,10 +55,8 @@ const memberLine = z.object({
       href: z.string().min(1),
       media_type: optionalText,
       size: count.optional(),
-      sha256: z
-        .string()
-        .regex(/^[0-9a-f]{64}$/)
-        .optional(),
+      sha256: z.string().regex(DIGEST).optional(),
+      stored: storedRange.nullish().transform((value) => value ?? undefined),
     }),
   ),
 });
@@ -45,6 +64,25 @@ const memberLine = z.object({
 const endLine = z.object({ end: z.literal(true), members: count });
 
 export type Docset = Omit<z.infer<typeof docsetLine>['docset'], 'members'>;
+
+/** An immutable object of the content store, in which the stored bytes of many files lie side by side. */
+export type Segment = z.infer<typeof segmentLine>['segment'];
+
+/** How the bytes in a segment came of the file's content: raw deflate, or as they are. */
+export type StorageMethod = 'deflate' | 'store';
+
+/** Where a file lies in a segment. */
+export interface StoredRange {
+  segment: Segment;
+  offset: number;
+  /** Bytes in the segment. */
+  length: number;
+  method: StorageMethod;
+  /** Of the content. */
+  crc32: number;
+  /** Of the bytes in the segment. */
+  sha256: string;
+}
 
 /** Where the bytes of a document are in one format. */
 export interface MemberFile {
@@ -55,6 +93,15 @@ export interface MemberFile {
   /** Bytes; undefined where the server does not say. */
   size?: number | undefined;
   sha256?: string | undefined;
+  /** Undefined where the file is to be had at its `href` only. */
+  stored?: StoredRange | undefined;
+}
+
+/** A file in a segment: what there is to know of it is known. */
+export interface StoredFile extends MemberFile {
+  size: number;
+  sha256: string;
+  stored: StoredRange;
 }
 
 export interface Member {
@@ -67,9 +114,17 @@ export interface Member {
   files: Readonly<Partial<Record<string, MemberFile>>>;
 }
 
+/** A line after the first. */
+export type ListingLine =
+  { type: 'member'; member: Member } | { type: 'segment'; segment: Segment } | { type: 'end'; size: number };
+
 /** The listing broke off or makes no sense; worth a few more tries. */
 export class ListingBrokenError extends Error {
   override readonly name = 'ListingBrokenError';
+}
+
+export function isStored(file: MemberFile | undefined): file is StoredFile {
+  return file?.stored !== undefined;
 }
 
 /** @throws {ListingBrokenError} */
@@ -78,12 +133,101 @@ export function parseDocsetLine(line: string): { docset: Docset; size: number } 
   return { docset, size };
 }
 
-/** A member, or the last line. @throws {ListingBrokenError} */
-export function parseMemberLine(line: string): { type: 'member'; member: Member } | { type: 'end'; size: number } {
+/**
+ * A member, a segment that later members lie in, or the last line.
+ * @param segments those announced so far, by id
+ * @throws {ListingBrokenError}
+ */
+export function parseLine(line: string, segments: ReadonlyMap<string, Segment>): ListingLine {
   const value = parseJson(line);
+  if (isPlainMember(value)) return { type: 'member', member: located(value, segments) };
   const end = endLine.safeParse(value);
   if (end.success) return { type: 'end', size: end.data.members };
-  return { type: 'member', member: checked(memberLine, value, 'a member is malformed') };
+  if (typeof value === 'object' && value !== null && 'segment' in value) {
+    return { type: 'segment', segment: checked(segmentLine, value, 'a segment is malformed').segment };
+  }
+  return { type: 'member', member: located(checked(memberLine, value, 'a member is malformed'), segments) };
+}
+
+type ListedMember = z.input<typeof memberLine>;
+type ListedFile = ListedMember['files'][string];
+type ListedRange = z.input<typeof storedRange>;
+
+/**
+ * True where a value is what `memberLine` would make of it. Most lines of a listing come through here, a third faster
+ * than through the schema; anything unusual is left to that, which can also say what is wrong.
+ */
+function isPlainMember(value: unknown): value is ListedMember {
+  if (typeof value !== 'object' || value === null) return false;
+  const { ref, title, creator, date, url, files } = value as Record<keyof ListedMember, unknown>;
+  if (typeof ref !== 'string' || ref === '') return false;
+  if (!isText(title) || !isText(creator) || !isText(date) || !isText(url)) return false;
+  if (typeof files !== 'object' || files === null || Array.isArray(files)) return false;
+  for (const format in files) if (!isPlainFile((files as Record<string, unknown>)[format])) return false;
+  return true;
+}
+
+function isPlainFile(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { href, media_type, size, sha256, stored } = value as Record<keyof ListedFile, unknown>;
+  return (
+    typeof href === 'string' &&
+    href !== '' &&
+    isText(media_type) &&
+    (size === undefined || isCount(size)) &&
+    (sha256 === undefined || isDigest(sha256)) &&
+    (stored === undefined || stored === null || isPlainRange(stored))
+  );
+}
+
+function isPlainRange(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { segment, offset, length, method, crc32, sha256 } = value as Record<keyof ListedRange, unknown>;
+  return (
+    typeof segment === 'string' &&
+    isCount(offset) &&
+    isCount(length) &&
+    typeof method === 'string' &&
+    typeof crc32 === 'string' &&
+    CRC32.test(crc32) &&
+    isDigest(sha256)
+  );
+}
+
+/** JSON from a database often says null for what is not there. */
+const isText = (value: unknown): boolean => value === undefined || value === null || typeof value === 'string';
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+const isDigest = (value: unknown): boolean => typeof value === 'string' && value.length === 64 && DIGEST.test(value);
+
+/** A member of its own, with the segments in the place of their ids. */
+function located(
+  { ref, title, creator, date, url, files }: ListedMember,
+  segments: ReadonlyMap<string, Segment>,
+): Member {
+  const found: Record<string, MemberFile> = {};
+  for (const format in files) {
+    const { href, media_type, size, sha256, stored } = files[format] as ListedFile;
+    const range = stored === undefined || stored === null ? undefined : rangeOf(size, sha256, stored, segments);
+    found[format] = { href, media_type: media_type ?? undefined, size, sha256, stored: range };
+  }
+  const or = (text: string | null | undefined): string | undefined => text ?? undefined;
+  return { ref, title: or(title), creator: or(creator), date: or(date), url: or(url), files: found };
+}
+
+/** Undefined where the file has to be fetched by its link: stored in a way that is not known here, or not wholly described. */
+function rangeOf(
+  size: number | undefined,
+  sha256: string | undefined,
+  { segment: id, offset, length, method, crc32, sha256: storedSha256 }: ListedRange,
+  segments: ReadonlyMap<string, Segment>,
+): StoredRange | undefined {
+  if (size === undefined || sha256 === undefined || (method !== 'deflate' && method !== 'store')) return undefined;
+  const segment = segments.get(id);
+  if (segment === undefined) throw new ListingBrokenError(`a file lies in segment ${id}, which was not announced`);
+  if (offset + length > segment.size) throw new ListingBrokenError(`a file lies beyond the end of segment ${id}`);
+  if (method === 'store' && length !== size)
+    throw new ListingBrokenError('a file is stored in another length than its own');
+  return { segment, offset, length, method, crc32: Number.parseInt(crc32, 16), sha256: storedSha256 };
 }
 
 function checked<T>(schema: z.ZodType<T>, value: unknown, fault: string): T {

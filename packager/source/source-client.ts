@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isNativeError } from 'node:util/types';
 import pRetry from 'p-retry';
 import { DumpGoneError, JobFailedError } from '../job/job-failure.js';
+import type { ReadShares } from './read-shares.js';
 
 export interface SourceClientOptions {
   /** Where the api-server is reached from here. Nobody else is asked: the packager's key goes nowhere else. */
@@ -17,18 +18,46 @@ export interface SourceClientOptions {
   retryPause?: number | undefined;
   /** Told about every piece of a body that came. */
   onBytes?: ((bytes: number) => void) | undefined;
+  resources?: SourceResources | undefined;
 }
 
-/** An answer with status 200, its body unread. */
+/** What the jobs of a packager have in common. */
+export interface SourceResources {
+  /** The api-server's content folder, where that can be reached from here. */
+  contentFolder?: string | undefined;
+  /** Undefined: the job has all memory for itself. */
+  readShares?: ReadShares | undefined;
+}
+
+/** First and last byte, both included. */
+export interface ByteRange {
+  start: number;
+  end: number;
+}
+
+/** An answer with status 200 or 206, its body unread. */
 export interface SourceAnswer {
   /** To be read, or the connection stays open. Throws `SourceInterruptedError`. */
   pieces: AsyncGenerator<Buffer>;
   /** Closes the connection instead of reading the body. */
   discard(): void;
   contentType: string;
+  /** False where a range was asked for, and is answered alone. */
+  isWhole: boolean;
+  /** Position of the first byte of the body in what was asked for. */
+  start: number;
+}
+
+/** The bytes are to be had elsewhere, without our key. */
+export interface SourceRedirect {
+  location: URL;
 }
 
 export interface SourceClient {
+  readonly signal: AbortSignal;
+  readonly resources: SourceResources;
+  /** Bytes that came from elsewhere than this client's requests. */
+  noteBytes(bytes: number): void;
   /**
    * One try.
    * @throws {SourceBusyError} worth another try, as often as time allows
@@ -37,6 +66,13 @@ export interface SourceClient {
    * @throws {JobFailedError} the key is refused, or the URL is not one that may be asked
    */
   get(url: URL, accept: string): Promise<SourceAnswer>;
+  /** As `get`, of a part of what is there; the server may name another place. */
+  getRange(url: URL, range: ByteRange): Promise<SourceAnswer | SourceRedirect>;
+  /**
+   * As `get`, at a place that the server named in a redirect: the key does not go there, and nothing that is answered
+   * ends the job.
+   */
+  getLinked(url: URL, range: ByteRange): Promise<SourceAnswer>;
   /** Runs `work` again for as long as it throws `SourceBusyError`: the job's signal ends it, when it stalls. */
   untilAnswered<T>(work: () => Promise<T>): Promise<T>;
   /** Waits before try number `tries + 1`. */
@@ -88,22 +124,56 @@ export function createSourceClient(options: SourceClientOptions): SourceClient {
     ...(options.traceparent === undefined ? {} : { traceparent: options.traceparent }),
   };
 
-  return {
-    async get(url, accept) {
-      const request = linkedTo(signal);
+  const ask = async (
+    url: URL,
+    asked: Record<string, string>,
+  ): Promise<{ response: Response; request: LinkedRequest }> => {
+    const request = linkedTo(signal);
+    try {
       // A redirect is not followed: its target would be sent the packager's key.
-      const asked = { headers: { ...headers, Accept: accept }, signal: request.signal, redirect: 'manual' } as const;
-      try {
-        const response = await fetch(reachable(url), asked);
-        if (response.status !== 200 || response.body === null) throw await refusal(response);
-        const pieces = readPieces(response.body, options, request);
-        return answerOf(response, pieces, () => request.abort());
-      } catch (error) {
-        request.unlink();
-        if (signal.aborted) throw signal.reason;
-        if (!isFetchFailure(error)) throw error;
-        throw new SourceBusyError(`no answer from ${apiUrl.origin}`, 0, { cause: error });
-      }
+      return { response: await fetch(url, { headers: asked, signal: request.signal, redirect: 'manual' }), request };
+    } catch (error) {
+      request.unlink();
+      if (signal.aborted) throw signal.reason;
+      if (!isFetchFailure(error)) throw error;
+      throw new SourceBusyError(`no answer from ${url.origin}`, 0, { cause: error });
+    }
+  };
+
+  const answerOr = async (
+    { response, request }: { response: Response; request: LinkedRequest },
+    refuse: (response: Response) => Promise<Error>,
+  ): Promise<SourceAnswer> => {
+    const { status, body } = response;
+    if (status === 200 || status === 206) return answerOf(response, readPieces(body, options, request), request);
+    try {
+      throw await refuse(response);
+    } finally {
+      request.unlink();
+    }
+  };
+
+  return {
+    signal,
+    resources: options.resources ?? {},
+    noteBytes: (bytes) => options.onBytes?.(bytes),
+
+    async get(url, accept) {
+      return answerOr(await ask(reachable(url), { ...headers, Accept: accept }), refusal);
+    },
+
+    async getRange(url, range) {
+      const asked = await ask(reachable(url), { ...headers, Range: `bytes=${range.start}-${range.end}` });
+      const { status, headers: answered, url: from } = asked.response;
+      const location = status === 307 ? linkOf(answered.get('location') ?? '', from) : undefined;
+      if (location === undefined) return answerOr(asked, refusal);
+      await asked.response.body?.cancel();
+      asked.request.unlink();
+      return { location };
+    },
+
+    async getLinked(url, range) {
+      return answerOr(await ask(url, { Range: `bytes=${range.start}-${range.end}` }), linkRefusal);
     },
 
     untilAnswered: (work) =>
@@ -165,21 +235,25 @@ function isFetchFailure(error: unknown): boolean {
   return isNativeError(error) && error.name === 'TypeError';
 }
 
-function answerOf(response: Response, pieces: AsyncGenerator<Buffer>, discard: () => void): SourceAnswer {
+function answerOf(response: Response, pieces: AsyncGenerator<Buffer>, request: LinkedRequest): SourceAnswer {
+  const isWhole = response.status === 200;
+  const [, start = ''] = /^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '') ?? [];
   return {
     pieces,
-    discard,
+    discard: () => request.abort(),
     contentType: response.headers.get('content-type') ?? '',
+    isWhole,
+    start: isWhole ? 0 : Number.parseInt(start, 10),
   };
 }
 
 async function* readPieces(
-  body: ReadableStream<Uint8Array>,
+  body: ReadableStream<Uint8Array> | null,
   { signal, onBytes }: SourceClientOptions,
   request: LinkedRequest,
 ): AsyncGenerator<Buffer> {
   try {
-    for await (const piece of body as unknown as AsyncIterable<Uint8Array>) {
+    for await (const piece of (body ?? []) as unknown as AsyncIterable<Uint8Array>) {
       onBytes?.(piece.length);
       yield Buffer.from(piece.buffer, piece.byteOffset, piece.length);
     }
@@ -189,6 +263,20 @@ async function* readPieces(
   } finally {
     request.unlink();
   }
+}
+
+function linkOf(location: string, from: string): URL | undefined {
+  const link = URL.canParse(location, from) ? new URL(location, from) : undefined;
+  return link?.protocol === 'http:' || link?.protocol === 'https:' ? link : undefined;
+}
+
+/** Of a place that the server sent us to: its statuses say nothing about the job. */
+async function linkRefusal(response: Response): Promise<Error> {
+  const { status } = response;
+  await response.body?.cancel();
+  if (BUSY.has(status))
+    return new SourceBusyError(`answered ${status}`, retryAfter(response.headers.get('retry-after')));
+  return new SourceStatusError(status, '');
 }
 
 async function refusal(response: Response): Promise<Error> {

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { crc32, inflateRawSync } from 'node:zlib';
 import type { Response } from 'supertest';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { PACKAGER_KEY, fill, ndjson, withHooks, type Client, type FreshApiServer } from './fresh-api-server.js';
@@ -14,10 +16,18 @@ interface DocsetBody {
   documents: number;
   revision: number;
 }
+interface ListedFile {
+  href: string;
+  size: number;
+  sha256: string;
+  stored: { segment: string; offset: number; length: number; method: string; crc32: string; sha256: string };
+}
 interface MembersBody {
   docset: DocsetBody;
   members: { url: string; ref: string }[];
 }
+
+const digest = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
 function docsetsBehave(start: () => Promise<FreshApiServer>): void {
   let server: FreshApiServer;
@@ -180,15 +190,33 @@ function docsetsBehave(start: () => Promise<FreshApiServer>): void {
     expect(lines[0]).toMatchObject({
       docset: { id, name: 'for packing', collection: 'c', licence: 'CC0-1.0', query: null, revision: 1, members: 2 },
     });
-    expect(lines.slice(1, -1).map((line) => line['ref'])).toEqual(['a', 'aa']);
+    const { segment } = lines[1] as { segment: { id: string; href: string; size: number; key: string } };
+    expect(segment).toEqual({
+      id: segment.id,
+      href: `${server.url}/api/segments/${segment.id}`,
+      size: expect.any(Number),
+      key: expect.stringMatching(/^segments\/c\/[0-9a-f-]{36}$/),
+    });
+    expect(lines.slice(2, -1).map((line) => line['ref'])).toEqual(['a', 'aa']);
     expect(lines.at(-1)).toEqual({ end: true, members: 2 });
-    const { files, ...member } = lines[1] as { files: Record<string, { href: string; size: number; sha256: string }> };
+    const { files, ...member } = lines[2] as { files: Record<string, ListedFile> };
     expect(member).toMatchObject({ title: 'Title of a', creator: 'Nobody', date: '1900' });
     expect(Object.keys(files)).toEqual(['meta', 'txt']);
     expect(files['txt']).toMatchObject({ media_type: 'text/plain; charset=utf-8', size: 'text of a'.length });
     expect(files['txt']?.href.startsWith(`${server.url}/api/documents/`)).toBe(true);
     const again = await packager.get(path).set('Accept', 'application/x-ndjson');
     expect(again.text).toBe(response.text);
+
+    for (const { href, sha256, stored } of Object.values(files)) {
+      const { offset, length } = stored;
+      const range = `bytes=${offset}-${offset + length - 1}`;
+      const bytes = await packager.get(`/api/segments/${stored.segment}`).set('Range', range).buffer(true).expect(206);
+      expect(digest(bytes.body as Buffer)).toBe(stored.sha256);
+      const content = stored.method === 'deflate' ? inflateRawSync(bytes.body as Buffer) : (bytes.body as Buffer);
+      expect([digest(content), crc32(content).toString(16).padStart(8, '0')]).toEqual([sha256, stored.crc32]);
+      const { pathname } = new URL(href);
+      expect((await packager.get(pathname).buffer(true).expect(200)).headers['content-type']).toBeDefined();
+    }
 
     const json = await packager.get(path).expect(200);
     expect(json.body).toMatchObject({

@@ -1,4 +1,8 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import { request, type IncomingHttpHeaders } from 'node:http';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { PACKAGER_KEY, fill, type Client, type FreshApiServer } from './fresh-api-server.js';
 import { onEachDatabase } from './on-each-database.js';
@@ -6,8 +10,12 @@ import { onEachDatabase } from './on-each-database.js';
 onEachDatabase(documentsBehave);
 
 const PDF = Buffer.from('%PDF-1.4 not really');
-/** Larger than what is read from the database at a time. */
+/** Deflates well. */
 const LARGE = Buffer.alloc(9_000_001, 'abcdefghijk');
+/** Deflates little, and to more than what is checked before the first byte is sent. */
+const HUGE = Buffer.from(randomBytes(6_000_000).toString('base64'));
+/** Needs no deflating, and is more than is checked before the first byte is sent. */
+const NOISE = randomBytes(6_000_000);
 
 function documentsBehave(start: () => Promise<FreshApiServer>): void {
   let server: FreshApiServer;
@@ -26,6 +34,15 @@ function documentsBehave(start: () => Promise<FreshApiServer>): void {
         },
       },
       { ref: 'bare' },
+      {
+        ref: 'huge',
+        files: {
+          txt: { text: LARGE.toString() },
+          bin: { base64: HUGE.toString('base64') },
+          jpg: { base64: NOISE.toString('base64'), media_type: 'image/jpeg' },
+          nil: { text: '' },
+        },
+      },
     ]);
   });
   afterAll(() => server.stop());
@@ -62,7 +79,8 @@ function documentsBehave(start: () => Promise<FreshApiServer>): void {
   });
 
   test('ranges and conditions work on files of any size', async () => {
-    const get = (headers: Record<string, string>, path = '/api/documents/1/text') => miner.get(path).set(headers);
+    const get = (headers: Record<string, string>, path = '/api/documents/1/text') =>
+      miner.get(path).set({ 'Accept-Encoding': 'identity', ...headers });
     const whole = await get({}).expect(200);
     const etag = whole.headers['etag'] ?? '';
     expect(etag).toBe(`"${createHash('sha256').update('0123456789').digest('hex')}"`);
@@ -90,8 +108,13 @@ function documentsBehave(start: () => Promise<FreshApiServer>): void {
   });
 
   test('HEAD tells what GET would, without the body', async () => {
-    const head = await miner.head('/api/documents/1/files/bin').expect(200);
-    expect(head.headers).toMatchObject({ 'content-length': String(LARGE.length), 'accept-ranges': 'bytes' });
+    const head = (coding: string) =>
+      miner.head('/api/documents/1/files/bin').set('Accept-Encoding', coding).expect(200);
+    const { headers } = await head('identity');
+    expect(headers).toMatchObject({ 'content-length': String(LARGE.length), 'accept-ranges': 'bytes' });
+    const packed = await head('gzip');
+    expect(packed.headers['content-encoding']).toBe('gzip');
+    expect(Number(packed.headers['content-length'])).toBeLessThan(LARGE.length / 100);
     expect((await miner.head('/api/documents/1').expect(200)).text).toBeUndefined();
     await miner.head('/api/documents/99').expect(404);
   });
@@ -121,10 +144,118 @@ function documentsBehave(start: () => Promise<FreshApiServer>): void {
     await packager.get('/api/documents/1/files/html').expect(404);
   });
 
-  test('bytes that cannot be read are a 500, not half an answer', async () => {
-    await server.parts.knex('files').where({ document_id: 1, format: 'pdf' }).update({ size: 1000 });
-    const response = await miner.get('/api/documents/1/files/pdf').expect(500);
+  test('what is deflated goes out as gzip without being inflated, under an ETag of its own', async () => {
+    const send = (path: string, headers: Record<string, string>) =>
+      fetch(`${server.url}/api/documents/${path}`, { headers: { 'X-API-Key': PACKAGER_KEY, ...headers } });
+    const identity = await send('3/files/bin', { 'Accept-Encoding': 'identity' });
+    expect(identity.headers.get('content-encoding')).toBeNull();
+    expect(identity.headers.get('vary')).toBe('Accept-Encoding');
+    expect(HUGE.equals(Buffer.from(await identity.arrayBuffer()))).toBe(true);
+    const raw = await bytesOf(server.url, '/api/documents/3/files/bin', { 'Accept-Encoding': 'gzip' });
+    expect(raw.headers['content-length']).toBe(String(raw.body.length));
+    expect(raw.headers['etag']).not.toBe(identity.headers.get('etag'));
+    expect(HUGE.equals(gunzipSync(raw.body))).toBe(true);
+    for (const path of ['3/files/bin', '3/files/txt', '3/files/jpg', '3/files/nil', '3/files/meta', '3/text']) {
+      const packed = await send(path, { 'Accept-Encoding': 'gzip, br' });
+      const plain = await send(path, { 'Accept-Encoding': 'gzip;q=0, identity' });
+      expect([path, packed.status, plain.status]).toEqual([path, 200, 200]);
+      expect(Buffer.from(await packed.arrayBuffer()).equals(Buffer.from(await plain.arrayBuffer()))).toBe(true);
+    }
+    expect((await send('3/files/jpg', { 'Accept-Encoding': 'gzip' })).headers.get('content-encoding')).toBeNull();
+    expect((await send('3/text', {})).headers.get('vary')).toBe('Accept, Accept-Encoding');
+    const known = { 'Accept-Encoding': 'gzip', 'If-None-Match': String(raw.headers['etag']) };
+    expect((await send('3/files/bin', known)).status).toBe(304);
+    expect((await send('3/files/bin', { ...known, 'Accept-Encoding': 'identity' })).status).toBe(200);
+    // A range counts the bytes of the content.
+    const part = await send('3/files/bin', { 'Accept-Encoding': 'gzip', Range: 'bytes=7000000-7000009' });
+    expect([part.status, part.headers.get('content-encoding'), await part.text()]).toEqual([
+      206,
+      null,
+      HUGE.toString('latin1', 7_000_000, 7_000_010),
+    ]);
+    expect((await send('3/files/nil', { Range: 'bytes=0-0' })).status).toBe(416);
+  });
+
+  test('a segment is for packagers, with ranges, and never changes', async () => {
+    const packager = server.as(PACKAGER_KEY);
+    const whole = await packager.get('/api/segments/1').buffer(true).expect(200);
+    const { size } = await server.parts.knex('segments').where({ id: 1 }).first<{ size: string }>('size');
+    expect([whole.headers['content-length'], (whole.body as Buffer).length]).toEqual([size, Number(size)]);
+    const part = await packager.get('/api/segments/1').set('Range', 'bytes=10-19').buffer(true).expect(206);
+    expect((part.body as Buffer).equals((whole.body as Buffer).subarray(10, 20))).toBe(true);
+    await packager
+      .get('/api/segments/1')
+      .set('If-None-Match', whole.headers['etag'] ?? '')
+      .expect(304);
+    await packager.get('/api/segments/1').set('Range', `bytes=${size}-`).expect(416);
+    const unknown = await packager.get('/api/segments/99').expect(404);
+    expect(unknown.body).toMatchObject({ type: '/problems/segment-not-found' });
+    await miner.get('/api/segments/1').expect(403);
+  });
+
+  test.each(['pdf', 'bin'])('a flipped bit in a %s that is not large is a 500, not an answer', async (format) => {
+    await flipBit(server, { document_id: 1, format });
+    for (const headers of [{ 'Accept-Encoding': 'gzip' }, { 'Accept-Encoding': 'identity' }, { Range: 'bytes=0-1' }]) {
+      const response = await miner.get(`/api/documents/1/files/${format}`).set(headers).expect(500);
+      expect(response.body).toMatchObject({ type: '/problems/internal-error' });
+    }
+    expect(server.logged()).toContain(`document 1, ${format}: the stored bytes are not those that were ingested`);
+  });
+
+  test.each(['bin', 'jpg'])('a flipped bit in a %s that is large ends its answer before its end', async (format) => {
+    await flipBit(server, { document_id: 3, format });
+    for (const headers of [
+      { 'Accept-Encoding': 'gzip' },
+      { 'Accept-Encoding': 'identity' },
+      { Range: 'bytes=0-99999' },
+    ]) {
+      const given = { 'X-API-Key': PACKAGER_KEY, ...headers };
+      const read = async () =>
+        (await fetch(`${server.url}/api/documents/3/files/${format}`, { headers: given })).text();
+      await expect(
+        read().then((text) => (text.includes('internal-error') ? Promise.reject(new Error(text)) : text)),
+      ).rejects.toThrow();
+    }
+  });
+
+  test('bytes that are not there are a 500', async () => {
+    await server.parts.knex('segments').where({ id: 1 }).update({ key: 'segments/c/none' });
+    const response = await miner.get('/api/documents/2/files/meta').expect(500);
     expect(response.body).toMatchObject({ type: '/problems/internal-error' });
     expect(server.logged()).toContain('bytes are missing');
   });
+}
+
+/** The bytes of an answer as they came over the wire. */
+function bytesOf(
+  server: string,
+  path: string,
+  headers: Record<string, string>,
+): Promise<{ headers: IncomingHttpHeaders; body: Buffer }> {
+  return new Promise((resolve, reject) => {
+    const sent = request(new URL(path, server), { headers: { 'X-API-Key': PACKAGER_KEY, ...headers }, agent: false });
+    sent.on('error', reject);
+    sent.on('response', (response) => {
+      const pieces: Buffer[] = [];
+      response.on('data', (piece: Buffer) => pieces.push(piece));
+      response.on('end', () => resolve({ headers: response.headers, body: Buffer.concat(pieces) }));
+    });
+    sent.end();
+  });
+}
+
+/** Flips one bit in the middle of what is stored of a file. */
+async function flipBit(server: FreshApiServer, file: { document_id: number; format: string }): Promise<void> {
+  const row = await server.parts
+    .knex('files as f')
+    .join('segments as s', 's.id', 'f.segment_id')
+    .where(file)
+    .first<{ key: string; offset: string; stored_length: string }>('s.key', 'f.offset', 'f.stored_length');
+  const handle = await open(join(server.parts.config.dataDir, 'content', row.key), 'r+');
+  const position = Number(row.offset) + Math.floor(Number(row.stored_length) / 2);
+  const byte = Buffer.alloc(1);
+  await handle.read(byte, 0, 1, position);
+  byte[0] = (byte[0] ?? 0) ^ 4;
+  await handle.write(byte, 0, 1, position);
+  await handle.close();
 }

@@ -110,7 +110,11 @@ describeOn('postgresql', 'several api-servers on one PostgreSQL', () => {
       const databaseUrl = await postgresql.createDatabase();
       const open = () => openDatabase({ databaseUrl, dataDir: '/nowhere' });
       const databases = await Promise.all([open(), open(), open(), open()]);
-      expect(await databases[0].knex('knex_migrations').pluck('name')).toEqual(['0001-initial', '0002-dumps']);
+      expect(await databases[0].knex('knex_migrations').pluck('name')).toEqual([
+        '0001-initial',
+        '0002-dumps',
+        '0003-segments',
+      ]);
       await Promise.all(databases.map((database) => database.close()));
     } finally {
       await postgresql.close();

@@ -10,6 +10,7 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { readApiServerConfig } from '../../api-server/config.js';
 import { openDatabase } from '../../api-server/db/open-database.js';
+import { openContentStore } from '../../api-server/documents/content-store/open-content-store.js';
 import { createDumps } from '../../api-server/dumps/dumps.js';
 import { createDumpStore } from '../../api-server/dumps/dump-store.js';
 import { statusBody } from '../../api-server/dumps/status-body.js';
@@ -149,6 +150,7 @@ async function serveFromMemory(service: Service, docset: string): Promise<{ url:
   const database = await openDatabase(config, log);
   const metrics = new Registry();
   const { knex } = database;
+  const content = openContentStore(config);
   const dumps = createDumps(config, { knex, log, metrics });
   const dump = await createDumpStore(knex).newest(String(docset.split('/').at(-1)));
   if (dump === undefined) throw new Error('there is no dump to answer');
@@ -157,7 +159,9 @@ async function serveFromMemory(service: Service, docset: string): Promise<{ url:
       ? { ...route, handler: () => ({ json: statusBody({ dump, stale: false }) }) }
       : route,
   );
-  const app = express().use(createApp({ config, knex, embedded: false, log, metrics, dumps: { ...dumps, routes } }));
+  const app = express().use(
+    createApp({ config, knex, embedded: false, content, log, metrics, dumps: { ...dumps, routes } }),
+  );
   const server = createServer(app).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   return {
@@ -166,6 +170,7 @@ async function serveFromMemory(service: Service, docset: string): Promise<{ url:
       server.closeAllConnections();
       server.close();
       await dumps.close();
+      await content.close();
       await database.close();
     },
   };

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { TestSegments } from './test-segments.js';
 
 export interface TestFile {
   content: Buffer | string;
@@ -40,7 +41,11 @@ const CREATED = '2026-11-22T01:00:01.234Z';
 
 export async function startDocsetServer(
   documents: TestDocument[] | (() => Iterable<TestDocument>),
-  { docset = {}, port = 0 }: { docset?: Record<string, unknown>; port?: number } = {},
+  {
+    docset = {},
+    port = 0,
+    segments,
+  }: { docset?: Record<string, unknown>; port?: number; segments?: TestSegments } = {},
 ): Promise<DocsetServer> {
   const list = typeof documents === 'function' ? documents : () => documents;
   const members = Array.isArray(documents) ? documents.length : countOf(list());
@@ -63,6 +68,8 @@ export async function startDocsetServer(
     }
     if (fault !== undefined && (await fault(request, response, asked))) return;
     if (asked.pathname === '/api/docsets/5') return sendListing(response, asked);
+    const segment = /^\/api\/segments\/(\w+)$/.exec(asked.pathname)?.[1];
+    if (segments !== undefined && segment !== undefined) return segments.send(segment, request, response);
     const [, ref = '', format = ''] = /^\/api\/documents\/([^/]+)\/files\/(\w+)$/.exec(asked.pathname) ?? [];
     const file = findDocument(decodeURIComponent(ref))?.files[format];
     if (file === undefined) {
@@ -82,9 +89,17 @@ export async function startDocsetServer(
     response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
     response.write(`${JSON.stringify({ docset: { id: '5', created: CREATED, revision: 1, members, ...docset } })}\n`);
     response.setMaxListeners(0);
+    const announced = new Set<string>();
+    const announce = (id: string | undefined): void => {
+      const segment = segments?.segments.find((each) => each.id === id);
+      if (segment === undefined || announced.has(segment.id)) return;
+      announced.add(segment.id);
+      response.write(`${JSON.stringify({ segment: { ...segment, href: `${url}/api/segments/${segment.id}` } })}\n`);
+    };
     for (const document of list()) {
       if (response.destroyed) return;
-      const isRoomLeft = response.write(`${JSON.stringify(memberOf(document, formats, url))}\n`);
+      for (const format of formats) announce(segments?.rangeOf(document.ref, format)?.segment);
+      const isRoomLeft = response.write(`${JSON.stringify(memberOf(document, formats, url, segments))}\n`);
       if (!isRoomLeft) await new Promise((resolve) => response.once('drain', resolve).once('close', resolve));
     }
     response.end(`${JSON.stringify({ end: true, members })}\n`);
@@ -130,13 +145,19 @@ export function sha256(content: Buffer | string): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
-function memberOf({ ref, title, creator, date, files }: TestDocument, formats: string[], url: string) {
+function memberOf(
+  { ref, title, creator, date, files }: TestDocument,
+  formats: string[],
+  url: string,
+  segments: TestSegments | undefined,
+) {
   const path = `${url}/api/documents/${encodeURIComponent(ref)}`;
   const listed = formats.flatMap((format) => {
     const file = files[format];
     if (file === undefined) return [];
     const content = Buffer.from(file.content);
-    const truth = { size: content.length, sha256: sha256(content), ...file.listed };
+    const stored = segments?.rangeOf(ref, format);
+    const truth = { size: content.length, sha256: sha256(content), ...file.listed, ...(stored && { stored }) };
     return [[format, { href: `${path}/files/${format}`, media_type: file.mediaType ?? 'text/plain', ...truth }]];
   });
   return { ref, title, creator, date, url: path, files: Object.fromEntries(listed) as Record<string, unknown> };

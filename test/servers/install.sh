@@ -4,7 +4,8 @@
 #   test/servers/install.sh                        all of them
 #   test/servers/install.sh activemq postgresql    only these
 #
-# Servers: activemq, activemq-debian, postgresql, radosgw. For Debian 12, as root (or with sudo).
+# Servers: activemq, activemq-debian, postgresql, radosgw; and readers, the programs with which people open archives.
+# For Debian 12, as root (or with sudo).
 # What no Debian package brings goes to $ADIT_SERVERS (default: adit-servers in the user's cache folder).
 set -euo pipefail
 
@@ -71,12 +72,26 @@ install_radosgw() {
   install_packages radosgw ceph-mon ceph-osd ceph-common
 }
 
-[ $# -gt 0 ] || set -- activemq activemq-debian postgresql radosgw
+# Debian 12 has no package of the validator of bags: it goes into an environment of its own.
+install_readers() {
+  local target=$cache/bagit
+  command -v jar >/dev/null || install_packages openjdk-17-jdk-headless
+  install_packages unzip p7zip-full libarchive-tools python3
+  [ -x "$target/bin/bagit.py" ] && return
+  install_packages python3-venv
+  # An environment cannot be moved: its programs name their place.
+  rm -rf "$target"
+  mkdir -p "$cache"
+  /usr/bin/python3 -m venv "$target"
+  "$target/bin/pip" install --quiet --disable-pip-version-check bagit==1.9.0
+}
+
+[ $# -gt 0 ] || set -- activemq activemq-debian postgresql radosgw readers
 for server in "$@"; do
   case $server in
-    activemq | activemq-debian | postgresql | radosgw) "install_${server//-/_}" ;;
+    activemq | activemq-debian | postgresql | radosgw | readers) "install_${server//-/_}" ;;
     *)
-      echo "install.sh: no such server: $server (activemq, activemq-debian, postgresql, radosgw)" >&2
+      echo "install.sh: no such server: $server (activemq, activemq-debian, postgresql, radosgw, readers)" >&2
       exit 2
       ;;
   esac

@@ -1,13 +1,19 @@
 /**
  * Fills a collection from a stream of lines, one document each. What is there already is not written again, so an ingest
  * that broke off is simply sent again. A line that cannot be kept is refused with its reason, and the rest goes on.
+ *
+ * Lines are read while files are deflated, and the next segment fills while the rows of the last one are written.
  */
 import type { Knex } from 'knex';
+import { pMapIterable } from 'p-map';
 import type { Parts } from '../../parts.js';
 import type { Collection } from '../collections.js';
+import { startDeflatePool, type DeflatePool } from './deflate-pool.js';
+import { draftSegments, type PackedDocument } from './draft-segments.js';
 import { readLines, type Line } from './lines.js';
 import { RefusedLineError, readDocument, type NewDocument } from './read-document.js';
-import { writeDocuments, type Counts } from './write-documents.js';
+import { findCurrent, type Counts } from './write-documents.js';
+import { addCounts, writeSegment } from './write-segment.js';
 
 export interface Remark {
   line: number;
@@ -27,16 +33,31 @@ const BATCH = { documents: 50, bytes: 8 * 1024 * 1024 };
 const WORTH_ANALYSING = 100;
 
 export async function ingest(
-  { knex, embedded, log }: Pick<Parts, 'knex' | 'embedded' | 'log'>,
+  parts: Pick<Parts, 'knex' | 'embedded' | 'content' | 'log'>,
   collection: Collection,
   body: AsyncIterable<Buffer>,
 ): Promise<IngestReport> {
+  const { knex, embedded, log } = parts;
   const report: IngestReport = { added: 0, changed: 0, unchanged: 0, refused: [], partly_indexed: [] };
-  for await (const batch of readBatches(readLines(body, LONGEST_LINE), report)) {
-    addCounts(report, await writeBatch(knex, collection, batch, report));
+  const pool = startDeflatePool();
+  try {
+    const batches = readBatches(readLines(body, LONGEST_LINE), report);
+    const packed = pMapIterable(batches, (batch) => packChanged({ knex, pool }, collection, batch, report), {
+      concurrency: pool.size,
+    });
+    const written = pMapIterable(
+      draftSegments(packed),
+      (segment) => writeSegment(parts, collection, segment, report),
+      // One is written while the next one fills.
+      { concurrency: 1, backpressure: 2 },
+    );
+    for await (const counts of written) Object.assign(report, addCounts(report, counts));
+  } finally {
+    await pool.close();
   }
   const { added, changed } = report;
   if (embedded && added + changed >= WORTH_ANALYSING) await knex.raw('vacuum analyze');
+  for (const remarks of [report.refused, report.partly_indexed]) remarks.sort((one, other) => one.line - other.line);
   log.info({ collection: collection.id, ...report, refused: report.refused.length }, 'ingested');
   return report;
 }
@@ -45,18 +66,24 @@ async function* readBatches(lines: AsyncIterable<Line>, report: IngestReport): A
   const seen = new Set<string>();
   let batch: NewDocument[] = [];
   let bytes = 0;
-  for await (const line of lines) {
-    const document = readLine(line, seen, report);
-    if (document === undefined) continue;
-    batch.push(document);
-    bytes += document.files.reduce((sum, file) => sum + file.bytes.length, 0);
-    if (batch.length >= BATCH.documents || bytes >= BATCH.bytes) {
+  let broken: { error: unknown } | undefined;
+  try {
+    for await (const line of lines) {
+      const document = readLine(line, seen, report);
+      if (document === undefined) continue;
+      batch.push(document);
+      bytes += document.files.reduce((sum, file) => sum + file.bytes.length, 0);
+      if (batch.length < BATCH.documents && bytes < BATCH.bytes) continue;
       yield batch;
       batch = [];
       bytes = 0;
     }
+  } catch (error) {
+    // The client went away: what came whole is kept.
+    broken = { error };
   }
   if (batch.length > 0) yield batch;
+  if (broken !== undefined) throw broken.error;
 }
 
 function readLine(line: Line, seen: Set<string>, report: IngestReport): NewDocument | undefined {
@@ -73,57 +100,18 @@ function readLine(line: Line, seen: Set<string>, report: IngestReport): NewDocum
   }
 }
 
-async function writeBatch(
-  knex: Knex,
+/** Leaves out the documents that are there already, and packs the files of the others. */
+async function packChanged(
+  { knex, pool }: { knex: Knex; pool: DeflatePool },
   collection: Collection,
   batch: NewDocument[],
   report: IngestReport,
-): Promise<Counts> {
-  try {
-    return await writeDocuments(knex, collection, batch);
-  } catch (error) {
-    if (!isDocumentFault(error)) throw error;
-  }
-  // One of them is at fault: written one by one, it is the only one that stays behind.
-  const counts: Counts = { added: 0, changed: 0, unchanged: 0 };
-  for (const document of batch) addCounts(counts, await writeOne(knex, collection, document, report));
-  return counts;
-}
-
-async function writeOne(knex: Knex, collection: Collection, document: NewDocument, report: IngestReport) {
-  const remark = { line: document.line, ref: document.ref };
-  let { text } = document;
-  for (;;) {
-    try {
-      const counts = await writeDocuments(knex, collection, [{ ...document, text }]);
-      if (text.length < document.text.length && counts.unchanged === 0) {
-        const reason = `the index has the first ${text.length} of ${document.text.length} characters`;
-        report.partly_indexed.push({ ...remark, reason });
-      }
-      return counts;
-    } catch (error) {
-      if (!isDocumentFault(error)) throw error;
-      if (error.code !== TOO_LARGE || text.length < 1_000) {
-        report.refused.push({ ...remark, reason: error.message });
-        return { added: 0, changed: 0, unchanged: 0 };
-      }
-      // An index entry holds 1 MiB, which some books exceed: it is better to find them by their first half than not at all.
-      text = text.slice(0, text.length / 2).toWellFormed();
-    }
-  }
-}
-
-/** PostgreSQL: program limit exceeded. */
-const TOO_LARGE = '54000';
-
-/** PostgreSQL: classes 22, data exception, and 54, program limit exceeded. Everything else is not the document's fault. */
-function isDocumentFault(error: unknown): error is { code: string; message: string } {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return false;
-  return typeof error.code === 'string' && /^(22|54)...$/.test(error.code);
-}
-
-function addCounts(sum: Counts, { added, changed, unchanged }: Counts): void {
-  sum.added += added;
-  sum.changed += changed;
-  sum.unchanged += unchanged;
+): Promise<PackedDocument[]> {
+  const current = await findCurrent(knex, collection.id, batch);
+  const fresh = batch.filter(({ ref, digest }) => current.get(ref)?.digest.equals(digest) !== true);
+  report.unchanged += batch.length - fresh.length;
+  if (fresh.length === 0) return [];
+  const files = await pool.deflate(fresh.flatMap((document) => document.files));
+  let next = 0;
+  return fresh.map((document) => ({ ...document, files: files.slice(next, (next += document.files.length)) }));
 }

@@ -19,8 +19,8 @@ export interface NewDocument {
   creator: string | null;
   date: string | null;
   metadata: Metadata;
-  /** What the full text index gets to see. */
-  text: string;
+  /** What the full text index gets to see before the text; with the abstract where there is no text. */
+  heading: string;
   /** The same for two documents exactly when all that is stored of them is the same. */
   digest: Buffer;
   files: NewFile[];
@@ -36,6 +36,9 @@ export class RefusedLineError extends Error {
     super(reason);
   }
 }
+
+/** The format whose content the full text index gets to see. */
+export const TEXT = 'txt';
 
 const LONGEST_REF = 255;
 // eslint-disable-next-line no-control-regex -- these are the ones that no archive and no log should meet
@@ -92,10 +95,9 @@ function describe(ref: string, metadata: Metadata, given: NewFile[]): Omit<NewDo
   const files = [meta, ...given].sort((one, other) => (one.format < other.format ? -1 : 1));
   const digest = createHash('sha256').update(canonicalJson(metadata));
   for (const { format, mediaType, sha256 } of files) digest.update(`\n${format} ${mediaType} ${sha256}`);
-  const content = given.find(({ format }) => format === 'txt')?.bytes.toString('utf8') ?? textOf(metadata['abstract']);
-  // PostgreSQL's text has no U+0000; between words a space is as good.
-  const text = [title, creator, content].filter(Boolean).join('\n').replaceAll('\0', ' ');
-  return { ref, title, creator, date, metadata, text, digest: digest.digest(), files };
+  const hasText = given.some(({ format }) => format === TEXT);
+  const heading = [title, creator, hasText ? null : textOf(metadata['abstract'])].filter(Boolean).join('\n');
+  return { ref, title, creator, date, metadata, heading, digest: digest.digest(), files };
 }
 
 function readFile(format: string, content: z.infer<typeof file>): NewFile {

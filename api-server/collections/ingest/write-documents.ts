@@ -1,12 +1,17 @@
 /** Writes a batch of documents in one transaction. A changed document is a new row, the old one stays for its docsets. */
 import type { Knex } from 'knex';
 import type { Collection } from '../collections.js';
-import type { NewDocument } from './read-document.js';
+import type { PlacedDocument } from './draft-segments.js';
 
 export interface Counts {
   added: number;
   changed: number;
   unchanged: number;
+}
+
+export interface IndexedDocument extends PlacedDocument {
+  /** What the full text index gets to see. */
+  text: string;
 }
 
 interface Current {
@@ -16,43 +21,76 @@ interface Current {
   digest: Buffer;
 }
 
-/** The refs of a batch differ from each other. */
-export async function writeDocuments(knex: Knex, collection: Collection, batch: NewDocument[]): Promise<Counts> {
-  return knex.transaction(async (trx) => {
-    // One writer at a time for a collection: two would both find a document missing.
-    await trx('collections').where({ id: collection.id }).forUpdate().select('id');
-    const current = await findCurrent(trx, collection.id, batch);
-    const fresh = batch.filter((document) => current.get(document.ref)?.digest.equals(document.digest) !== true);
-    const outdated = fresh.flatMap(({ ref }) => current.get(ref)?.id ?? []);
-    if (fresh.length > 0) {
-      await trx('documents').whereIn('id', outdated).update({ current: false });
-      const ids = await insertDocuments(trx, collection, fresh, current);
-      await insertFiles(trx, collection.id, fresh, ids);
-      await trx('collections').where({ id: collection.id }).increment('revision', 1);
+const CONFLICT_TRIES = 5;
+
+/**
+ * The refs of a batch differ from each other. Two ingests may write the same document at the same time: the unique indexes
+ * on documents let one of them through, and the other one looks again.
+ */
+export async function writeDocuments(
+  knex: Knex,
+  collection: Collection,
+  segment: string,
+  batch: IndexedDocument[],
+): Promise<Counts> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await knex.transaction((trx) => writeOnce(trx, collection, segment, batch));
+    } catch (error) {
+      if (!isConflict(error) || tries === CONFLICT_TRIES) throw error;
     }
-    return {
-      added: fresh.length - outdated.length,
-      changed: outdated.length,
-      unchanged: batch.length - fresh.length,
-    };
-  });
+  }
 }
 
-async function findCurrent(trx: Knex, collection: string, batch: NewDocument[]): Promise<Map<string, Current>> {
-  const rows = await trx('documents')
-    .where({ collection_id: collection, current: true })
-    .whereIn(
-      'ref',
-      batch.map(({ ref }) => ref),
-    )
-    .select<Current[]>('id', 'ref', 'revision', 'digest');
+async function writeOnce(
+  trx: Knex,
+  collection: Collection,
+  segment: string,
+  batch: IndexedDocument[],
+): Promise<Counts> {
+  const current = await findCurrent(trx, collection.id, batch);
+  const fresh = batch.filter((document) => current.get(document.ref)?.digest.equals(document.digest) !== true);
+  const outdated = fresh.flatMap(({ ref }) => current.get(ref)?.id ?? []);
+  if (fresh.length > 0) {
+    if (outdated.length > 0) await trx('documents').whereIn('id', outdated).update({ current: false });
+    const ids = await insertDocuments(trx, collection, fresh, current);
+    await insertFiles(trx, segment, fresh, ids);
+    await insertFormats(trx, collection.id, fresh);
+    // Last, since it keeps other writers waiting until the end of the transaction.
+    await trx('collections').where({ id: collection.id }).increment('revision', 1);
+  }
+  return {
+    added: fresh.length - outdated.length,
+    changed: outdated.length,
+    unchanged: batch.length - fresh.length,
+  };
+}
+
+/** PostgreSQL: unique violation, and deadlock detected. */
+function isConflict(error: unknown): boolean {
+  return (
+    typeof error === 'object' && error !== null && 'code' in error && ['23505', '40P01'].includes(String(error.code))
+  );
+}
+
+/** The documents with these refs as they are now, by ref. */
+export async function findCurrent(
+  knex: Knex,
+  collection: string,
+  batch: readonly { ref: string }[],
+): Promise<Map<string, Current>> {
+  const { rows } = await knex.raw<{ rows: Current[] }>(
+    `select id, ref, revision, digest from documents
+     where collection_id = ? and current and ref = any(?::text[])`,
+    [collection, batch.map(({ ref }) => ref)],
+  );
   return new Map(rows.map((row) => [row.ref, row]));
 }
 
 async function insertDocuments(
   trx: Knex,
   { id, language }: Collection,
-  documents: NewDocument[],
+  documents: IndexedDocument[],
   current: Map<string, Current>,
 ): Promise<Map<string, string>> {
   const rows = await trx('documents')
@@ -76,22 +114,36 @@ async function insertDocuments(
 
 async function insertFiles(
   trx: Knex,
-  collection: string,
-  documents: NewDocument[],
+  segment: string,
+  documents: IndexedDocument[],
   ids: Map<string, string>,
 ): Promise<void> {
   const rows = documents.flatMap(({ ref, files }) =>
-    files.map(({ format, mediaType, sha256, bytes }) => ({
-      document_id: ids.get(ref),
-      format,
-      media_type: mediaType,
-      size: bytes.length,
-      sha256,
-      bytes,
-    })),
+    files.map((file) => ({ document: String(ids.get(ref)), ...file })),
   );
-  await trx('files').insert(rows);
-  const formats = [...new Set(rows.map(({ format }) => format))];
+  const columns = [
+    rows.map(({ document }) => document),
+    rows.map(({ format }) => format),
+    rows.map(({ mediaType }) => mediaType),
+    rows.map(({ size }) => size),
+    rows.map(({ sha256 }) => sha256),
+    rows.map(({ offset }) => offset),
+    rows.map(({ stored }) => stored.length),
+    rows.map(({ method }) => method),
+    rows.map(({ crc32 }) => crc32),
+    rows.map(({ storedSha256 }) => storedSha256),
+  ];
+  await trx.raw(
+    `insert into files (segment_id, document_id, format, media_type, size, sha256, "offset", stored_length, method, crc32,
+       stored_sha256)
+     select ?::bigint, * from unnest(?::bigint[], ?::text[], ?::text[], ?::bigint[], ?::text[], ?::bigint[], ?::bigint[],
+       ?::text[], ?::bigint[], ?::text[])`,
+    [segment, ...columns],
+  );
+}
+
+async function insertFormats(trx: Knex, collection: string, documents: IndexedDocument[]): Promise<void> {
+  const formats = [...new Set(documents.flatMap(({ files }) => files.map(({ format }) => format)))].sort();
   await trx('collection_formats')
     .insert(formats.map((format) => ({ collection_id: collection, format })))
     .onConflict()

@@ -29,6 +29,25 @@ const documents = (count: number, title = ''): TestDocument[] =>
     files: { txt: { content: 'text' } },
   }));
 
+const RANGE = { segment: '7', offset: 5, length: 10, method: 'deflate', crc32: '00ff00ff', sha256: 'b'.repeat(64) };
+
+function memberIn(segment: string, changes: object = {}): string {
+  const stored = { ...RANGE, segment, ...changes };
+  const txt = {
+    href: 'http://server/api/documents/1/files/txt',
+    media_type: 'text/plain',
+    size: 20,
+    sha256: 'a'.repeat(64),
+  };
+  return JSON.stringify({ ref: 'a', title: 'Zwölf', creator: null, files: { txt: { ...txt, stored } } });
+}
+
+function segmentLine(changes: object = {}): string {
+  return JSON.stringify({
+    segment: { id: '7', href: 'http://server/api/segments/7', size: 100, key: 'segments/sotu/x', ...changes },
+  });
+}
+
 async function refs(members: AsyncIterable<Member>): Promise<string[]> {
   const found: string[] = [];
   for await (const { ref } of members) found.push(ref);
@@ -46,17 +65,17 @@ describe('a listing', () => {
   });
 
   test('that is long is read again each time, rather than kept', async () => {
-    server = await startDocsetServer(documents(5000, 'x'.repeat(2000)));
+    server = await startDocsetServer(documents(15_000, 'x'.repeat(2000)));
     const listing = await open();
-    expect(await refs(listing.members())).toHaveLength(5000);
-    expect(await refs(listing.members())).toHaveLength(5000);
+    expect(await refs(listing.members())).toHaveLength(15_000);
+    expect(await refs(listing.members())).toHaveLength(15_000);
     expect(server.requests).toHaveLength(3);
   });
 
   test('that is another one when it is read again is refused', async () => {
     let title = 'x'.repeat(2000);
     server = await startDocsetServer(function* () {
-      yield* documents(5000, title);
+      yield* documents(15_000, title);
     });
     const listing = await open();
     title = 'y'.repeat(2000);
@@ -74,6 +93,18 @@ describe('a listing', () => {
     ],
     ['a line without end', `{"docset":{"id":"5","members":1}}\n{"ref":"${'a'.repeat(2_000_000)}`],
     ['nothing at all', ''],
+    [
+      'a file in a segment that was not announced',
+      `{"docset":{"id":"5","members":1}}\n${memberIn('7')}\n{"end":true,"members":1}\n`,
+    ],
+    [
+      'a file beyond the end of its segment',
+      `{"docset":{"id":"5","members":1}}\n${segmentLine({ size: 14 })}\n${memberIn('7')}\n{"end":true,"members":1}\n`,
+    ],
+    [
+      'a segment without a key',
+      `{"docset":{"id":"5","members":1}}\n${segmentLine({ key: undefined })}\n${memberIn('7')}\n{"end":true,"members":1}\n`,
+    ],
   ])('that holds %s is refused in one sentence', async (_title, text) => {
     server = await startDocsetServer([]);
     server.setFault((_request, response) => {
@@ -85,6 +116,26 @@ describe('a listing', () => {
     expect((failure as Error).message).toMatch(/^The list of the docset's members could not be read: [^\n]+\.$/);
     // Five tries: a server that is being restarted may answer like this.
     expect(server.requests).toHaveLength(5);
+  });
+
+  test.each([
+    ['is announced', {}, { segment: { id: '7', key: 'segments/sotu/x', size: 100 }, crc32: 0x00ff00ff, length: 10 }],
+    ['holds it in a way that is not known here', { method: 'zstd' }, undefined],
+  ])('says where a file lies whose segment %s', async (_title, changes, stored) => {
+    server = await startDocsetServer([]);
+    server.setFault((_request, response) => {
+      const lines = ['{"docset":{"id":"5","members":1}}', segmentLine(), memberIn('7', changes), segmentLine()];
+      response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
+      response.end(`${lines.join('\n')}\n{"end":true,"members":1}\n`);
+      return true;
+    });
+    const listing = await open();
+    const found: Member[] = [];
+    for await (const member of listing.members()) found.push(member);
+    expect(found).toMatchObject([{ ref: 'a', title: 'Zwölf', creator: undefined, files: { txt: { size: 20 } } }]);
+    if (stored === undefined) expect(found[0]?.files['txt']?.stored).toBeUndefined();
+    else expect(found[0]?.files['txt']?.stored).toMatchObject(stored);
+    expect(listing).toMatchObject({ isStored: stored !== undefined, storedBytes: stored?.length ?? 0 });
   });
 
   test('leaves no listener on the signal of its job, however many requests there were', async () => {

@@ -1,0 +1,124 @@
+/** The bag of a docset, entry by entry as an archive asks for them: the payload first, then all that is known only after it. */
+import { isDeepStrictEqual } from 'node:util';
+import type { FetchedDocument } from '../source/documents.js';
+import type { FetchedFile } from '../source/fetch-file.js';
+import type { Listing } from '../source/listing.js';
+import type { Member } from '../source/members.js';
+import type { ArchiveEntry, StoredEntry } from '../zip/entry.js';
+import { deflatedText } from './deflate-text.js';
+import { createOutcomes, type BagCounts, type Outcomes } from './outcomes.js';
+import { createPayloadNames, payloadPath, topFolder } from './payload-names.js';
+import type { BagPlan, PlanRequest } from './plan-bag.js';
+import { lineFiles, linesOf, type DocumentOutcome } from './tag-files.js';
+import { createTagFileWriter, type TagFile } from './write-tag-files.js';
+
+export interface BagRequest extends PlanRequest {
+  listing: Listing;
+  plan: BagPlan;
+  /** In the order of the listing. */
+  documents: AsyncIterable<FetchedDocument>;
+  /** Told after each document. */
+  onDocument: (member: Member, counts: BagCounts) => void;
+}
+
+export interface Bag {
+  /** To be read once. */
+  entries: AsyncIterable<ArchiveEntry>;
+  /** Whole when all entries were read. */
+  counts: BagCounts;
+}
+
+/** Media types that deflate would make no smaller. */
+const COMPRESSED =
+  /^(application\/(pdf|zip|gzip|x-7z-compressed|epub\+zip|vnd\.openxmlformats[^;]*)|image\/(jpeg|png|webp|gif|jp2)|audio\/|video\/)/;
+
+export function createBag(request: BagRequest): Bag {
+  const outcomes = createOutcomes();
+  return { counts: outcomes.counts, entries: bagEntries(request, outcomes) };
+}
+
+async function* bagEntries(request: BagRequest, outcomes: Outcomes): AsyncGenerator<ArchiveEntry> {
+  yield* payload(request, outcomes);
+  const { plan, docset } = request;
+  const isAsPlanned = isDeepStrictEqual(outcomes.counts, plan.counts);
+  const planned = isAsPlanned ? plan.tagFiles : undefined;
+  const tagFiles = planned ?? (await writeTagFiles(request, outcomes));
+  for (const file of tagFiles) yield tagEntry(file, topFolder(docset), request, outcomes);
+}
+
+async function* payload(
+  { docset, formats, documents, onDocument }: BagRequest,
+  outcomes: Outcomes,
+): AsyncGenerator<ArchiveEntry> {
+  const top = topFolder(docset);
+  const names = createPayloadNames();
+  for await (const { member, files } of documents) {
+    const name = names.next(member.ref);
+    for (const [index, format] of formats.entries()) {
+      const file = files[index] ?? { type: 'omitted', reason: 'missing' };
+      if (file.type === 'omitted') {
+        outcomes.omitted(file.reason);
+        continue;
+      }
+      yield payloadEntry(`${top}${payloadPath(name, format, formats)}`, file);
+      const size = file.type === 'stored' ? file.size : file.content.length;
+      outcomes.packed(size, file.sha256, member.files[format]?.sha256 !== undefined);
+    }
+    outcomes.endDocument();
+    onDocument(member, outcomes.counts);
+  }
+}
+
+function payloadEntry(name: string, file: Exclude<FetchedFile, { type: 'omitted' }>): ArchiveEntry {
+  if (file.type === 'fetched') {
+    return { type: 'bytes', name, content: file.content, store: COMPRESSED.test(file.mediaType) };
+  }
+  const { data, size, stored, method, crc32 } = file;
+  return { type: 'stored', name, data, size, stored, method, crc32 };
+}
+
+async function writeTagFiles(request: BagRequest, outcomes: Outcomes): Promise<TagFile[]> {
+  const { listing, url, formats } = request;
+  const writer = createTagFileWriter(url, formats);
+  for await (const document of documentOutcomes(request, outcomes)) await writer.add(document);
+  return writer.finish(listing.docset, outcomes.counts);
+}
+
+function tagEntry(file: TagFile, top: string, request: BagRequest, outcomes: Outcomes): StoredEntry {
+  const { name, size, stored, method, crc32, pieces } = file;
+  const data = pieces === undefined ? writtenAgain(name, request, outcomes) : inPieces(pieces);
+  return { type: 'stored', name: `${top}${name}`, size, stored, method, crc32, data };
+}
+
+/** A tag file that was too long to be kept, made once more from the listing. */
+async function* writtenAgain(name: string, request: BagRequest, outcomes: Outcomes): AsyncGenerator<Buffer> {
+  const file = lineFiles(request.formats).find((lined) => lined.name === name);
+  if (file === undefined) throw new RangeError(`${name} cannot be written again`);
+  yield* deflatedText(linesOf(file, documentOutcomes(request, outcomes)));
+}
+
+/** The documents with what became of their files, by reading the listing once more. */
+async function* documentOutcomes(
+  { listing, formats }: BagRequest,
+  outcomes: Outcomes,
+): AsyncGenerator<DocumentOutcome> {
+  const reader = outcomes.reader();
+  // New for each reading, since names depend on those before them.
+  const names = createPayloadNames();
+  for await (const member of listing.members()) {
+    const name = names.next(member.ref);
+    yield {
+      member,
+      files: formats.map((format) => ({
+        format,
+        path: payloadPath(name, format, formats),
+        outcome: reader.next(member, format),
+      })),
+    };
+  }
+}
+
+// eslint-disable-next-line @typescript-eslint/require-await -- a stream of what is there already
+async function* inPieces(pieces: readonly Buffer[]): AsyncGenerator<Buffer> {
+  yield* pieces;
+}
