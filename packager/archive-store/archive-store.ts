@@ -39,7 +39,8 @@ export interface ArchiveStore {
   /** URL of an object, for people and for servers of another make; no permission comes with it. */
   urlOf(key: string): string;
   /**
-   * Writes a stream of any length, holding back its source where the store is slower. Where the source throws, the
+   * Writes a stream of any length, holding back its source where the store is slower; it is done with each piece before it
+   * asks for the next. Where the source throws, the
    * write rejects with that error; in every failure nothing of the object remains.
    */
   write(key: string, source: AsyncIterable<Buffer>, options: WriteOptions): Promise<WrittenObject>;
@@ -58,8 +59,11 @@ export interface ArchiveStore {
   list(prefix: string): AsyncIterable<StoredObject>;
   /** Keys of writes under a prefix that neither finished nor were cleared away. */
   listUnfinished(prefix: string): Promise<string[]>;
-  /** Clears away unfinished writes under a prefix; resolves with how many there were. */
-  sweepUnfinished(prefix: string): Promise<number>;
+  /**
+   * Clears away unfinished writes under a prefix; resolves with how many there were.
+   * @param olderThan leaves alone those that took anything since then
+   */
+  sweepUnfinished(prefix: string, olderThan?: Date): Promise<number>;
   /** Deletes an object; nothing happens where there is none. */
   delete(key: string): Promise<void>;
   /** Deletes everything under a prefix, unfinished writes too; resolves with how many objects went. */

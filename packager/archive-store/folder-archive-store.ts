@@ -101,11 +101,13 @@ export function openFolderArchiveStore(folder: string): ArchiveStore {
         return keys;
       }),
 
-    sweepUnfinished: (prefix) =>
+    sweepUnfinished: (prefix, olderThan) =>
       translated(async () => {
         let swept = 0;
         for await (const { path, unfinished } of walk(folderOf(prefix), prefix)) {
           if (!unfinished) continue;
+          const found = olderThan && (await stat(path).catch(undefinedIfMissing));
+          if (olderThan !== undefined && (found === undefined || found.mtime >= olderThan)) continue;
           await rm(path, { force: true });
           swept += 1;
         }
@@ -147,13 +149,22 @@ async function writeAll(
   options.signal?.throwIfAborted();
   for await (const piece of source) {
     options.signal?.throwIfAborted();
-    await file.writev([piece]);
+    const writing = writeFully(file, piece);
+    // Hashed while the file system writes.
     hash.update(piece);
+    await writing;
     size += piece.length;
     options.onBytes?.(piece.length);
   }
   options.signal?.throwIfAborted();
   return { size, sha256: hash.digest('hex') };
+}
+
+/** write(2) may take less than it was given. */
+async function writeFully(file: FileHandle, piece: Buffer): Promise<void> {
+  for (let written = 0; written < piece.length;) {
+    written += (await file.write(piece, written, piece.length - written)).bytesWritten;
+  }
 }
 
 interface Found {

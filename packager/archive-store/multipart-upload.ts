@@ -1,4 +1,5 @@
-/** One S3 multipart upload: parts of growing size, a few in flight, and nothing left behind where it fails. */
+/** One S3 multipart upload: a few parts in flight, each confirmed by the store, and nothing left behind where it fails. */
+import { createHash } from 'node:crypto';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -7,26 +8,22 @@ import {
   ListPartsCommand,
   UploadPartCommand,
   type CompletedPart,
+  type ListPartsCommandOutput,
   type MultipartUpload as ListedUpload,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { isMissing } from './s3-errors.js';
+import pRetry from 'p-retry';
+import { StoreUnavailableError } from './archive-store.js';
+import { MAX_PARTS } from './parts.js';
+import { isMissing, isPayloadMismatch } from './s3-errors.js';
 
 const MIB = 1024 * 1024;
-const FIRST_PART = 8 * MIB;
-const MAX_PARTS = 10_000;
 const PARTS_IN_FLIGHT = 3;
 /** Bytes of parts on their way; one larger part goes alone. */
-const BYTES_IN_FLIGHT = 192 * MIB;
+const BYTES_IN_FLIGHT = 32 * MIB;
+/** Times that a part is sent again whose bytes changed on their way. */
+const MISMATCH_RETRIES = 3;
 const ABORT_TRIES = 5;
-
-/**
- * Size of the nth part, from 1. S3 takes 10,000 parts; with each thousand 1.9 times the size of the one before, they
- * hold 5 TB, while archives up to 8 GiB are sent in parts of 8 MiB.
- */
-export function partSize(number: number): number {
-  return (FIRST_PART * Math.floor(1.9 ** Math.floor((number - 1) / 1000) * 8)) / 8;
-}
 
 export interface UploadTarget {
   client: S3Client;
@@ -35,9 +32,18 @@ export interface UploadTarget {
   mediaType: string;
 }
 
+export interface UploadOptions {
+  signal?: AbortSignal | undefined;
+  /** Told about every part that the store has taken, in bytes. */
+  onBytes?: ((bytes: number) => void) | undefined;
+  /** Nobody reads that part any more. */
+  onSent: (part: Buffer) => void;
+}
+
 export interface MultipartUpload {
-  /** Sends one part; resolves when there is room for the next, not when it arrived. */
+  /** Sends one part; resolves when it is on its way, and there is room for the next. */
   add(part: Buffer, number: number): Promise<void>;
+  /** Rejects where the store did not put together what was sent. */
   complete(): Promise<void>;
   /** Waits for the parts in flight, aborts, and makes sure that the upload is gone. */
   abort(): Promise<void>;
@@ -45,7 +51,7 @@ export interface MultipartUpload {
 
 export async function startMultipartUpload(
   { client, bucket, key, mediaType }: UploadTarget,
-  { signal, onBytes }: { signal?: AbortSignal | undefined; onBytes?: ((bytes: number) => void) | undefined },
+  { signal, onBytes, onSent }: UploadOptions,
 ): Promise<MultipartUpload> {
   const created = await client.send(
     new CreateMultipartUploadCommand({ Bucket: bucket, Key: key, ContentType: mediaType }),
@@ -59,9 +65,15 @@ export async function startMultipartUpload(
   const send = async (part: Buffer, number: number): Promise<void> => {
     const command = new UploadPartCommand({ ...upload, PartNumber: number, Body: part, ContentLength: part.length });
     try {
-      const { ETag } = await client.send(command, signal ? { abortSignal: signal } : {});
+      const { ETag } = await pRetry(() => client.send(command, signal ? { abortSignal: signal } : {}), {
+        retries: MISMATCH_RETRIES,
+        minTimeout: 0,
+        // All else was tried again by the SDK.
+        shouldRetry: ({ error }) => isPayloadMismatch(error),
+      });
       finished.push({ PartNumber: number, ETag });
       onBytes?.(part.length);
+      onSent(part);
     } catch (error) {
       failure ??= { error };
     }
@@ -73,28 +85,30 @@ export async function startMultipartUpload(
   return {
     async add(part, number) {
       if (number > MAX_PARTS) throw new RangeError(`the archive needs more than ${MAX_PARTS} parts`);
-      while (
-        inFlight.size >= PARTS_IN_FLIGHT ||
-        (inFlight.size > 0 && sum(inFlight.values()) + part.length > BYTES_IN_FLIGHT)
-      ) {
-        await Promise.race(inFlight.keys());
-      }
       throwFailure();
       signal?.throwIfAborted();
       const sending = send(part, number).then(() => {
         inFlight.delete(sending);
       });
       inFlight.set(sending, part.length);
+      // The next part is gathered only when there is room for it, so that no more memory is held than this.
+      while (inFlight.size >= PARTS_IN_FLIGHT + 1 || (inFlight.size > 1 && sum(inFlight.values()) > BYTES_IN_FLIGHT)) {
+        await Promise.race(inFlight.keys());
+      }
     },
 
     async complete() {
       await Promise.all(inFlight.keys());
       throwFailure();
       finished.sort((a, b) => (a.PartNumber ?? 0) - (b.PartNumber ?? 0));
-      await client.send(
+      const { ETag } = await client.send(
         new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts: finished } }),
         signal ? { abortSignal: signal } : {},
       );
+      const expected = tagOf(finished);
+      if (expected !== undefined && isComposite(ETag) && unquoted(ETag) !== expected) {
+        throw new StoreUnavailableError(`the archive store put other parts together than were sent for ${key}`);
+      }
     },
 
     async abort() {
@@ -143,15 +157,51 @@ export async function* listUploads(client: S3Client, bucket: string, prefix: str
   }
 }
 
-/** Aborts the unfinished uploads of the keys that start with a prefix; resolves with how many there were. */
-export async function abortUploads(client: S3Client, bucket: string, prefix: string): Promise<number> {
+/**
+ * Aborts the unfinished uploads of the keys that start with a prefix; resolves with how many there were.
+ * @param olderThan leaves alone those that were started, or got a part, since then
+ */
+export async function abortUploads(
+  client: S3Client,
+  bucket: string,
+  prefix: string,
+  olderThan?: Date,
+): Promise<number> {
   // Listed to the end first: aborting while paging could skip some.
   const found: ListedUpload[] = [];
   for await (const upload of listUploads(client, bucket, prefix)) found.push(upload);
-  for (const { Key, UploadId } of found) {
-    if (Key !== undefined) await abortUpload(client, { Bucket: bucket, Key, UploadId });
+  let aborted = 0;
+  for (const { Key, UploadId, Initiated } of found) {
+    if (Key === undefined) continue;
+    const upload = { Bucket: bucket, Key, UploadId };
+    if (olderThan !== undefined && (await lastTouched(client, upload, Initiated)) >= olderThan) continue;
+    await abortUpload(client, upload);
+    aborted += 1;
   }
-  return found.length;
+  return aborted;
+}
+
+/** When the last of its parts arrived, or it was started. An upload that is gone was touched just now: by whoever ended it. */
+async function lastTouched(
+  client: S3Client,
+  upload: { Bucket: string; Key: string; UploadId: string | undefined },
+  started = new Date(),
+): Promise<Date> {
+  let last = started;
+  let marker: string | undefined;
+  try {
+    do {
+      const page: ListPartsCommandOutput = await client.send(
+        new ListPartsCommand({ ...upload, ...(marker === undefined ? {} : { PartNumberMarker: marker }) }),
+      );
+      for (const { LastModified } of page.Parts ?? []) if (LastModified && LastModified > last) last = LastModified;
+      marker = page.IsTruncated === true ? page.NextPartNumberMarker : undefined;
+    } while (marker !== undefined);
+    return last;
+  } catch (error) {
+    if (isMissing(error)) return new Date();
+    throw error;
+  }
 }
 
 function sum(numbers: Iterable<number>): number {
@@ -159,3 +209,19 @@ function sum(numbers: Iterable<number>): number {
   for (const number of numbers) total += number;
   return total;
 }
+
+/**
+ * The tag of an object made of parts: the MD5 of the parts' MD5s, and their number. Undefined where the tags of the parts
+ * are no MD5s, as where the store encrypts.
+ */
+function tagOf(parts: readonly CompletedPart[]): string | undefined {
+  const hash = createHash('md5');
+  for (const { ETag } of parts) {
+    if (!/^[0-9a-f]{32}$/.test(unquoted(ETag))) return undefined;
+    hash.update(unquoted(ETag), 'hex');
+  }
+  return `${hash.digest('hex')}-${parts.length}`;
+}
+
+const isComposite = (tag: string | undefined): boolean => /^[0-9a-f]{32}-\d+$/.test(unquoted(tag));
+const unquoted = (tag: string | undefined): string => (tag ?? '').replaceAll('"', '');

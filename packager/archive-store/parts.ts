@@ -1,36 +1,71 @@
-/** Cuts a stream into parts of given sizes, one part in memory at a time. */
+/** Cuts a stream into parts of given sizes, in memory that is used again for later parts. */
 
 export interface Part {
-  part: Buffer;
+  bytes: Buffer;
   /** From 1. */
   number: number;
   last: boolean;
 }
 
-/** An empty stream is one empty part. The last part is held back until the source's end is seen. */
+export interface PartMemory {
+  take(size: number): Buffer;
+  /** Nobody reads the part any more: its memory goes to a later one. */
+  give(part: Buffer): void;
+}
+
+const MIB = 1024 * 1024;
+const PART = 8 * MIB;
+/** "Maximum number of parts per upload: 10,000" (S3, multipart upload limits). */
+export const MAX_PARTS = 10_000;
+
+/**
+ * Sizes of the parts of an upload, by their numbers from 1. Where the length is known they are all of one size, 8 MiB for
+ * up to 78 GiB. Where it is not, each thousand are 1.9 times as large as those before, so that they hold 5 TB.
+ */
+export function partSizes(length: number | undefined): (number: number) => number {
+  if (length === undefined) return (number) => (PART * Math.floor(1.9 ** Math.floor((number - 1) / 1000) * 8)) / 8;
+  const size = Math.max(PART, Math.ceil(length / MAX_PARTS / MIB) * MIB);
+  return () => size;
+}
+
+/**
+ * An empty stream is one empty part. The last part is held back until the source's end is seen. Each piece is copied
+ * once, into its part; who gets a part gives it back to the memory.
+ */
 export async function* cutIntoParts(
   source: AsyncIterable<Buffer>,
   sizeOf: (number: number) => number,
+  memory: PartMemory,
 ): AsyncGenerator<Part> {
   let number = 1;
-  let pieces: Buffer[] = [];
-  let held = 0;
-  for await (const incoming of source) {
-    let piece = incoming;
-    while (piece.length > 0) {
-      const wanted = sizeOf(number);
-      if (held === wanted) {
-        yield { part: Buffer.concat(pieces, held), number, last: false };
+  let part = memory.take(sizeOf(number));
+  let filled = 0;
+  for await (const piece of source) {
+    for (let taken = 0; taken < piece.length;) {
+      if (filled === part.length) {
+        yield { bytes: part, number, last: false };
         number += 1;
-        pieces = [];
-        held = 0;
-        continue;
+        part = memory.take(sizeOf(number));
+        filled = 0;
       }
-      const taken = piece.subarray(0, wanted - held);
-      pieces.push(taken);
-      held += taken.length;
-      piece = piece.subarray(taken.length);
+      const copied = piece.copy(part, filled, taken);
+      taken += copied;
+      filled += copied;
     }
   }
-  yield { part: Buffer.concat(pieces, held), number, last: true };
+  yield { bytes: part.subarray(0, filled), number, last: true };
+}
+
+export function createPartMemory(): PartMemory {
+  const free: Buffer[] = [];
+  return {
+    take(size) {
+      // Parts only grow: what is too short for one is so for all that follow.
+      for (let buffer = free.pop(); buffer !== undefined; buffer = free.pop()) {
+        if (buffer.byteLength >= size) return buffer.subarray(0, size);
+      }
+      return Buffer.allocUnsafeSlow(size);
+    },
+    give: (part) => void free.push(Buffer.from(part.buffer)),
+  };
 }

@@ -15,6 +15,7 @@ import type { ArchiveStoreConfig } from '../config.js';
 import { checkKey, checkPrefix, StoreUnavailableError, type ArchiveStore, type StoredObject } from './archive-store.js';
 import { abortUploads, listUploads } from './multipart-upload.js';
 import { writeObject } from './s3-write.js';
+import { signPayloads } from './sign-payloads.js';
 import { isConflict, isMissing, isNotImplemented, isPreconditionFailed, translateS3Error } from './s3-errors.js';
 
 type S3Config = Omit<Extract<ArchiveStoreConfig, { type: 's3' }>, 'type'>;
@@ -23,7 +24,7 @@ const CONFLICT_TRIES = 8;
 
 export function openS3ArchiveStore(config: S3Config): ArchiveStore {
   const { bucket } = config;
-  const client = connect(config);
+  const client = signPayloads(connect(config));
 
   const translated = async <T>(key: string, work: () => Promise<T>): Promise<T> => {
     try {
@@ -88,7 +89,8 @@ export function openS3ArchiveStore(config: S3Config): ArchiveStore {
 
   const uploads = (prefix: string) => listUploads(client, bucket, checkPrefix(prefix));
 
-  const sweepUnfinished = (prefix: string) => abortUploads(client, bucket, checkPrefix(prefix));
+  const sweepUnfinished = (prefix: string, olderThan?: Date) =>
+    abortUploads(client, bucket, checkPrefix(prefix), olderThan);
 
   const deleteBatch = async (keys: string[]): Promise<void> => {
     const Objects = keys.map((Key) => ({ Key }));
@@ -133,7 +135,7 @@ export function openS3ArchiveStore(config: S3Config): ArchiveStore {
         for await (const { Key } of uploads(prefix)) if (Key !== undefined) keys.push(Key);
         return keys;
       }),
-    sweepUnfinished: (prefix) => translated(prefix, () => sweepUnfinished(prefix)),
+    sweepUnfinished: (prefix, olderThan) => translated(prefix, () => sweepUnfinished(prefix, olderThan)),
     delete: (key) =>
       translated(key, async () => {
         await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: checkKey(key) }));

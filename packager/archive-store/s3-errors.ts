@@ -5,6 +5,8 @@ import { ObjectMissingError, StoreUnavailableError } from './archive-store.js';
 
 const MISSING = new Set(['NoSuchKey', 'NotFound', 'NoSuchUpload']);
 
+const PAYLOAD_MISMATCH = new Set(['XAmzContentSHA256Mismatch', 'BadDigest']);
+
 /** True where the object, or the upload, is not there. A missing bucket is a fault of another kind. */
 export function isMissing(error: unknown): boolean {
   if (!(error instanceof S3ServiceException)) return false;
@@ -24,6 +26,11 @@ export function isConflict(error: unknown): boolean {
 /** 501: the store does not know this feature. */
 export function isNotImplemented(error: unknown): boolean {
   return error instanceof S3ServiceException && error.$metadata.httpStatusCode === 501;
+}
+
+/** 400: the bytes that arrived are not those whose digest was signed. */
+export function isPayloadMismatch(error: unknown): boolean {
+  return error instanceof S3ServiceException && PAYLOAD_MISMATCH.has(error.name);
 }
 
 /** The port's error for one of the SDK's; anything else passes as it is. */

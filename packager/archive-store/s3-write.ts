@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { DeleteObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { StoreUnavailableError, type WriteOptions, type WrittenObject } from './archive-store.js';
-import { abortUploads, partSize, startMultipartUpload, type MultipartUpload } from './multipart-upload.js';
-import { cutIntoParts } from './parts.js';
+import { abortUploads, startMultipartUpload, type MultipartUpload } from './multipart-upload.js';
+import { createPartMemory, cutIntoParts, partSizes } from './parts.js';
 
 interface WriteTarget {
   client: S3Client;
@@ -16,27 +16,30 @@ interface WriteTarget {
 export async function writeObject(
   { client, bucket, key, put }: WriteTarget,
   source: AsyncIterable<Buffer>,
-  { mediaType, signal, onBytes }: WriteOptions,
+  { mediaType, size: length, signal, onBytes }: WriteOptions,
 ): Promise<WrittenObject> {
   const hash = createHash('sha256');
+  const memory = createPartMemory();
   let size = 0;
   let upload: MultipartUpload | undefined;
   signal?.throwIfAborted();
   try {
-    for await (const { part, number, last } of cutIntoParts(source, partSize)) {
+    for await (const { bytes, number, last } of cutIntoParts(source, partSizes(length), memory)) {
       signal?.throwIfAborted();
-      hash.update(part);
-      size += part.length;
+      hash.update(bytes);
+      size += bytes.length;
       if (number === 1 && last) {
-        await put(key, part, mediaType, false, signal);
-        onBytes?.(part.length);
+        await put(key, bytes, mediaType, false, signal);
+        onBytes?.(bytes.length);
         break;
       }
-      upload ??= await startMultipartUpload({ client, bucket, key, mediaType }, { signal, onBytes });
-      await upload.add(part, number);
+      const options = { signal, onBytes, onSent: (part: Buffer) => memory.give(part) };
+      upload ??= await startMultipartUpload({ client, bucket, key, mediaType }, options);
+      await upload.add(bytes, number);
     }
     await upload?.complete();
-    return { size, sha256: hash.digest('hex') };
+    // Each request carried the digest of its body, signed, and was taken.
+    return { size, sha256: hash.digest('hex'), confirmed: true };
   } catch (error) {
     await clearAway({ client, bucket, key }, upload, error);
     // A request cut short by the signal rejects with the SDK's own AbortError: the signal's reason says why.

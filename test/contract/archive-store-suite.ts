@@ -42,12 +42,19 @@ export function archiveStoreSuite(open: () => Promise<ArchiveStore>): void {
       async (size) => {
         const content = randomBytes(size);
         const written = await store.write(`${dump}1/a.zip`, piecesOf(content, 300_001), ZIP);
-        expect(written).toEqual({ size, sha256: createHash('sha256').update(content).digest('hex') });
+        expect(written).toMatchObject({ size, sha256: createHash('sha256').update(content).digest('hex') });
         expect(await store.sizeOf(`${dump}1/a.zip`)).toBe(size);
         expect((await whole(`${dump}1/a.zip`)).equals(content)).toBe(true);
         expect(await store.listUnfinished(dump)).toEqual([]);
       },
     );
+
+    test.each([0, 3, 12 * MIB])('takes more than the %d bytes that were announced', async (size) => {
+      const content = randomBytes(20 * MIB);
+      const written = await store.write(`${dump}1/a.zip`, piecesOf(content, MIB), { ...ZIP, size });
+      expect(written).toMatchObject({ size: content.length });
+      expect((await whole(`${dump}1/a.zip`)).equals(content)).toBe(true);
+    });
 
     test('shows nothing of an object before it is whole', async () => {
       const seen: unknown[] = [];
@@ -177,6 +184,7 @@ export function archiveStoreSuite(open: () => Promise<ArchiveStore>): void {
       await isHeld;
       expect(await store.listUnfinished(dump)).toEqual([`${dump}1/a.zip`]);
       expect(await store.sweepUnfinished(`${dump}2/`)).toBe(0);
+      expect(await store.sweepUnfinished(`${dump}1/`, new Date(Date.now() - 60_000))).toBe(0);
       expect(await store.sweepUnfinished(`${dump}1/`)).toBe(1);
       expect(await store.listUnfinished(dump)).toEqual([]);
       goOn();
