@@ -88,6 +88,15 @@ export async function countDocuments(knex: Knex, collection: string): Promise<nu
   return Number(row?.count ?? 0);
 }
 
+/** How many documents each collection has, by its id. */
+export async function countByCollection(knex: Knex): Promise<Map<string, number>> {
+  const rows = await knex('documents')
+    .where({ current: true })
+    .groupBy('collection_id')
+    .select<{ id: string; count: string }[]>('collection_id as id', knex.raw('count(*)'));
+  return new Map(rows.map(({ id, count }) => [id, Number(count)]));
+}
+
 /** The formats that documents of the collection have, and those that may be asked for anyway. */
 export async function formatsOf(knex: Knex, collection: string): Promise<{ present: string[]; known: string[] }> {
   const rows = await knex('collection_formats')
@@ -96,4 +105,25 @@ export async function formatsOf(knex: Knex, collection: string): Promise<{ prese
     .select<{ format: string }[]>('format');
   const present = rows.map(({ format }) => format);
   return { present, known: [...new Set([...WELL_KNOWN_FORMATS, ...present])] };
+}
+
+/** Names of the metadata that the schema tells of, and of those that documents have: what a query may name. */
+export async function fieldsOf(knex: Knex, { id, schema }: Collection): Promise<string[]> {
+  const rows = await knex('collection_fields').where({ collection_id: id }).select<{ field: string }[]>('field');
+  const declared =
+    'properties' in schema && typeof schema.properties === 'object' && schema.properties !== null
+      ? Object.keys(schema.properties)
+      : [];
+  return [...new Set([...declared, ...rows.map(({ field }) => field)])].sort();
+}
+
+/** How many documents there are of each year, in the order of the years; those of no year are left out. */
+export async function yearsOf(knex: Knex, collection: string): Promise<{ year: number; documents: number }[]> {
+  const rows = await knex('documents')
+    .where({ collection_id: collection, current: true })
+    .whereNotNull('year')
+    .groupBy('year')
+    .orderBy('year')
+    .select<{ year: number; documents: string }[]>('year', knex.raw('count(*) as documents'));
+  return rows.map(({ year, documents }) => ({ year, documents: Number(documents) }));
 }

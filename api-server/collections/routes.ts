@@ -6,16 +6,19 @@ import type { Answer, Route } from '../http/route.js';
 import { param } from '../http/route.js';
 import type { Parts } from '../parts.js';
 import {
+  countByCollection,
   countDocuments,
   createCollection,
+  fieldsOf,
   findCollection,
   formatsOf,
   listCollections,
+  yearsOf,
   type Collection,
   type NewCollection,
 } from './collections.js';
 import { ingest } from './ingest/ingest.js';
-import { search } from './search.js';
+import { search, type Search } from './search.js';
 
 export function collectionRoutes(parts: Parts): Route[] {
   const { knex } = parts;
@@ -30,7 +33,16 @@ export function collectionRoutes(parts: Parts): Route[] {
 
   async function list(): Promise<Answer> {
     const collections = await listCollections(knex);
-    return { json: collections.map(({ id, name }) => ({ url: `/collections/${id}`, id, name })) };
+    const counts = await countByCollection(knex);
+    return {
+      json: collections.map(({ id, name, description }) => ({
+        url: `/collections/${id}`,
+        id,
+        name,
+        description,
+        documents: counts.get(id) ?? 0,
+      })),
+    };
   }
 
   async function create(request: Request): Promise<Answer> {
@@ -49,7 +61,7 @@ export function collectionRoutes(parts: Parts): Route[] {
 
   async function find(request: Request): Promise<Answer> {
     const collection = await findCollection(knex, param(request, 'collection'));
-    return { json: await search(knex, collection, request.body as { query: unknown; limit?: number }) };
+    return { json: await search(parts, collection, request.body as Search) };
   }
 
   async function fill(request: Request): Promise<Answer> {
@@ -75,6 +87,8 @@ export function collectionRoutes(parts: Parts): Route[] {
       language,
       documents: await countDocuments(knex, id),
       formats: (await formatsOf(knex, id)).present,
+      fields: await fieldsOf(knex, collection),
+      years: await yearsOf(knex, id),
       revision: Number(collection.revision),
       created: created.toISOString(),
     };

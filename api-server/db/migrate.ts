@@ -3,6 +3,7 @@ import type { Knex } from 'knex';
 import { dumps, dumpsFollow } from '../dumps/migration.js';
 import { initial } from './migrations/0001-initial.js';
 import { segments } from './migrations/0003-segments.js';
+import { search } from './migrations/0005-search.js';
 
 export interface NamedMigration {
   name: string;
@@ -15,6 +16,7 @@ const MIGRATIONS: readonly NamedMigration[] = [
   { name: '0002-dumps', migration: dumps },
   { name: '0003-segments', migration: segments },
   { name: '0004-dumps-follow', migration: dumpsFollow },
+  { name: '0005-search', migration: search },
 ];
 
 /** Any number will do, as long as every api-server uses the same. */

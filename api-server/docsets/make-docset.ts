@@ -1,7 +1,7 @@
 /** Makes a docset: its members are fixed at this moment, by one statement, however many there are. */
 import type { Knex } from 'knex';
 import { meantCollection, type Collection } from '../collections/collections.js';
-import { matchingDocuments } from '../collections/search.js';
+import { compileFor, matchingDocuments } from '../collections/matching.js';
 import { ProblemError } from '../http/problems.js';
 import type { Caller } from '../miners/caller.js';
 
@@ -28,7 +28,11 @@ export async function makeDocset(knex: Knex, caller: Caller, wish: NewDocset): P
     const id = await insertDocset(trx, caller, collection, wish);
     const members =
       wish.members === undefined
-        ? await insertMatching(trx, id, matchingDocuments(trx, collection, wish.query))
+        ? await insertMatching(
+            trx,
+            id,
+            matchingDocuments(trx, collection, await compileFor(trx, collection, wish.query)),
+          )
         : await insertNamed(trx, id, collection, wish.members);
     if (members === 0) throw new ProblemError('docset-empty');
     await trx('docsets').where({ id }).update({ members });

@@ -23,7 +23,7 @@ export const PROBLEMS = {
     status: 400,
     title: 'The query uses something that is not supported',
     description:
-      'Queries are a plain string, or a tree of match_all, term, range, bool and constant_score. `errors` points to the clause. Nothing is ever ignored in a query.',
+      'A clause, an option or a field of the query is not known here. `errors` points to it and says what is. Nothing is ever ignored in a query.',
   },
   'format-unknown': {
     status: 400,

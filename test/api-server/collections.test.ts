@@ -39,6 +39,8 @@ function collectionsBehave(start: () => Promise<FreshApiServer>): void {
       url: '/collections/c',
       id: 'c',
       name: 'C',
+      description: null,
+      documents: 0,
     });
     expect((await miner.get('/api/collections/c').expect(200)).body).toMatchObject({
       url: '/collections/c',

@@ -59,9 +59,12 @@ export const ndjson = (documents: object[]): string =>
   documents.map((document) => `${JSON.stringify(document)}\n`).join('');
 
 /** Makes a collection and fills it. */
-export async function fill(server: FreshApiServer, id: string, documents: object[]): Promise<void> {
+export async function fill(server: FreshApiServer, id: string, documents: object[], facts: object = {}): Promise<void> {
   const admin = server.as(await server.keyOf('Admin', 'admin'));
-  await admin.post('/api/collections').send({ id, name: id, licence: 'CC0-1.0' }).expect(201);
+  await admin
+    .post('/api/collections')
+    .send({ id, name: id, licence: 'CC0-1.0', ...facts })
+    .expect(201);
   await admin
     .post(`/api/collections/${id}/documents`)
     .set('Content-Type', 'application/x-ndjson')

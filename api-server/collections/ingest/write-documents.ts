@@ -1,6 +1,7 @@
 /** Writes a batch of documents in one transaction. A changed document is a new row, the old one stays for its docsets. */
 import type { Knex } from 'knex';
 import type { Collection } from '../collections.js';
+import { SEARCHED_METADATA, WORDY } from '../query/match.js';
 import type { PlacedDocument } from './draft-segments.js';
 
 export interface Counts {
@@ -56,6 +57,7 @@ async function writeOnce(
     const ids = await insertDocuments(trx, collection, fresh, current);
     await insertFiles(trx, segment, fresh, ids);
     await insertFormats(trx, collection.id, fresh);
+    await insertFields(trx, collection.id, fresh);
     // Last, since it keeps other writers waiting until the end of the transaction.
     await trx('collections').where({ id: collection.id }).increment('revision', 1);
   }
@@ -95,7 +97,7 @@ async function insertDocuments(
 ): Promise<Map<string, string>> {
   const rows = await trx('documents')
     .insert(
-      documents.map(({ ref, title, creator, date, metadata, digest, text }) => ({
+      documents.map(({ ref, title, creator, date, metadata, digest, heading, text }) => ({
         collection_id: id,
         ref,
         revision: (current.get(ref)?.revision ?? 0) + 1,
@@ -105,11 +107,32 @@ async function insertDocuments(
         creator,
         date,
         metadata: JSON.stringify(metadata),
-        tsv: trx.raw('to_tsvector(?::regconfig, ?)', [language, text]),
+        ...vectors(trx, language, { heading, text, metadata }),
       })),
     )
     .returning<{ id: string; ref: string }[]>(['id', 'ref']);
   return new Map(rows.map((row) => [row.ref, row.id]));
+}
+
+/** A word of the heading counts for more. Metadata that are too large have no vector, and are looked through by searches. */
+function vectors(
+  trx: Knex,
+  language: string,
+  { heading, text, metadata }: Pick<IndexedDocument, 'heading' | 'text' | 'metadata'>,
+): Record<string, Knex.Raw> {
+  const [head, rest] = [text.slice(0, heading.length), text.slice(heading.length)];
+  return {
+    tsv: trx.raw("setweight(to_tsvector(?::regconfig, ?), 'A') || to_tsvector(?::regconfig, ?)", [
+      ...[language, head],
+      ...[language, rest],
+    ]),
+    metadata_tsv: trx.raw(
+      `(select case when length(given::text) <= ${SEARCHED_METADATA}
+          then jsonb_to_tsvector(?::regconfig, given, '${WORDY}') end
+        from (select ?::jsonb as given) as metadata)`,
+      [language, JSON.stringify(metadata)],
+    ),
+  };
 }
 
 async function insertFiles(
@@ -148,4 +171,12 @@ async function insertFormats(trx: Knex, collection: string, documents: IndexedDo
     .insert(formats.map((format) => ({ collection_id: collection, format })))
     .onConflict()
     .ignore();
+}
+
+async function insertFields(trx: Knex, collection: string, documents: IndexedDocument[]): Promise<void> {
+  const fields = [...new Set(documents.flatMap(({ metadata }) => Object.keys(metadata)))].sort();
+  await trx.raw(
+    `insert into collection_fields (collection_id, field) select ?, unnest(?::text[]) on conflict do nothing`,
+    [collection, fields],
+  );
 }

@@ -1,134 +1,100 @@
 /**
  * Compiles a query into an SQL condition on `documents d`, with placeholders for everything that came from outside. What is
- * not supported is refused with a pointer to it, never ignored. Conditions are never NULL, so that NOT is a complement.
+ * not supported is refused with a pointer to it, never ignored.
  */
-import { escapePointer } from '../../http/request-body.js';
-import { knownFields, onlyEntry, refuse, type Condition, type QueryNode } from './query-node.js';
+import { ALL, all, atLeast, boosted, not, withoutScore } from './combine.js';
+import { compileMatch, compileMatchPhrase, compileMultiMatch, matchWebSearch } from './match.js';
+import { minimumOf, readMinimum } from './minimum.js';
+import { compileQueryString } from './query-string.js';
+import {
+  below,
+  boostOf,
+  contextAt,
+  countClauses,
+  knownOptions,
+  onlyEntry,
+  readText,
+  refuse,
+  type Compiled,
+  type Context,
+  type QueryNode,
+  type Searchable,
+} from './query-node.js';
 import { compileRange } from './range.js';
-import { compileTerm } from './term.js';
-
-interface Context {
-  /** JSON pointer to the node in the body. */
-  pointer: string;
-  depth: number;
-  /** Counts clauses over the whole query. */
-  clauses: { count: number };
-}
+import { compileSimpleQueryString } from './simple-query-string.js';
+import { compileIds, compileTerm, compileTerms } from './term.js';
+import { compileExists, compilePrefix } from './values.js';
 
 const DEEPEST = 20;
-const MOST_CLAUSES = 500;
-const LONGEST_TEXT = 1_000;
 
-const ALL: Condition = { sql: 'true', bindings: [] };
+type Compile = (content: QueryNode, context: Context) => Compiled;
 
-/**
- * @param language text search configuration of the collection
- * @throws {ProblemError} `query-not-supported`
- */
-export function compileQuery(query: QueryNode, language: string, pointer = '/query'): Condition {
-  if (typeof query === 'string') return compileText(query, language, pointer);
-  return compileNode(query, { pointer, depth: 0, clauses: { count: 0 } });
+const CLAUSES: Readonly<Record<string, Compile>> = {
+  match_all: compileMatchAll,
+  match: compileMatch,
+  match_phrase: compileMatchPhrase,
+  multi_match: compileMultiMatch,
+  query_string: compileQueryString,
+  simple_query_string: compileSimpleQueryString,
+  term: compileTerm,
+  terms: compileTerms,
+  range: compileRange,
+  exists: compileExists,
+  ids: compileIds,
+  prefix: compilePrefix,
+  bool: compileBool,
+  constant_score: compileConstantScore,
+};
+
+/** @throws {ProblemError} `query-not-supported` */
+export function compileQuery(query: QueryNode, searchable: Searchable, pointer = '/query'): Compiled {
+  const context = contextAt(pointer, searchable);
+  if (typeof query === 'string') return matchWebSearch(readText(query, context), context);
+  return compileNode(query, context);
 }
 
-/** Web search syntax: words, "phrases", or, -not. */
-function compileText(text: string, language: string, pointer: string): Condition {
-  if (text.trim() === '') refuse(pointer, 'The text to search for is empty.');
-  if (text.length > LONGEST_TEXT) refuse(pointer, `A text may have ${LONGEST_TEXT} characters.`);
-  return { sql: 'd.tsv @@ websearch_to_tsquery(?::regconfig, ?)', bindings: [language, text] };
+function compileNode(node: QueryNode, context: Context): Compiled {
+  if (context.depth > DEEPEST) refuse(context.pointer, `A query may be ${DEEPEST} levels deep.`);
+  countClauses(context);
+  const [name, content] = onlyEntry(node, context, 'a clause, such as {"match_all": {}}');
+  const inner = { ...below(context, name), depth: context.depth + 1 };
+  const compile = Object.hasOwn(CLAUSES, name) ? CLAUSES[name] : undefined;
+  if (compile !== undefined) return compile(content, inner);
+  const known = Object.keys(CLAUSES).join(', ');
+  return refuse(inner.pointer, `${JSON.stringify(name)} is not supported; these are: ${known}.`);
 }
 
-function compileNode(node: QueryNode, context: Context): Condition {
-  const { pointer, depth, clauses } = context;
-  if (depth > DEEPEST) refuse(pointer, `A query may be ${DEEPEST} levels deep.`);
-  clauses.count += 1;
-  if (clauses.count > MOST_CLAUSES) refuse(pointer, `A query may have ${MOST_CLAUSES} clauses.`);
-  const [clause, content] = onlyEntry(node, pointer, 'a clause, such as {"match_all": {}}');
-  const inner = { ...context, pointer: `${pointer}/${escapePointer(clause)}`, depth: depth + 1 };
-  switch (clause) {
-    case 'match_all':
-      return compileMatchAll(content, inner.pointer);
-    case 'term':
-      return compileTerm(content, inner.pointer);
-    case 'range':
-      return compileRange(content, inner.pointer);
-    case 'bool':
-      return compileBool(content, inner);
-    case 'constant_score':
-      return compileConstantScore(content, inner);
-    default:
-      return refuse(
-        inner.pointer,
-        `${JSON.stringify(clause)} is not supported; match_all, term, range, bool and constant_score are.`,
-      );
-  }
-}
-
-function compileMatchAll(content: QueryNode, pointer: string): Condition {
-  knownFields(content, pointer, ['boost']);
+function compileMatchAll(content: QueryNode, context: Context): Compiled {
+  boostOf(knownOptions(content, context, ['boost']), context);
   return ALL;
 }
 
-function compileConstantScore(content: QueryNode, context: Context): Condition {
-  const fields = knownFields(content, context.pointer, ['filter', 'boost']);
-  if (fields['filter'] === undefined) refuse(context.pointer, 'constant_score needs a filter.');
-  return all(compileClauses(fields['filter'], { ...context, pointer: `${context.pointer}/filter` }));
+function compileConstantScore(content: QueryNode, context: Context): Compiled {
+  const options = knownOptions(content, context, ['filter', 'boost']);
+  boostOf(options, context);
+  const { filter } = options;
+  if (filter === undefined) refuse(context.pointer, 'constant_score needs a filter.');
+  return withoutScore(all(compileClauses(filter, below(context, 'filter'))));
 }
 
-function compileBool(content: QueryNode, context: Context): Condition {
+function compileBool(content: QueryNode, context: Context): Compiled {
   const known = ['must', 'filter', 'should', 'must_not', 'minimum_should_match', 'boost'];
-  const fields = knownFields(content, context.pointer, known);
-  const clausesOf = (name: string) =>
-    fields[name] === undefined
-      ? []
-      : compileClauses(fields[name], { ...context, pointer: `${context.pointer}/${name}` });
-  const required = [...clausesOf('must'), ...clausesOf('filter')];
+  const options = knownOptions(content, context, known);
+  const clausesOf = (name: string): Compiled[] =>
+    options[name] === undefined ? [] : compileClauses(options[name], below(context, name));
+  const required = [...clausesOf('must'), ...clausesOf('filter').map(withoutScore)];
   const should = clausesOf('should');
   const forbidden = clausesOf('must_not').map(not);
-  const minimum = minimumOf(
-    fields['minimum_should_match'],
-    context.pointer,
-    required.length === 0 && should.length > 0,
-  );
-  return all([...required, ...atLeast(minimum, should), ...forbidden]);
+  // Where nothing else is required, one of `should` is, unless the query says otherwise.
+  const minimum =
+    options['minimum_should_match'] === undefined
+      ? Number(required.length === 0 && should.length > 0)
+      : minimumOf(readMinimum(options['minimum_should_match'], below(context, 'minimum_should_match')), should.length);
+  return boosted(all([...required, atLeast(minimum, should), ...forbidden]), boostOf(options, context));
 }
 
 /** A list of clauses, or a single one without its brackets: clients send both. */
-function compileClauses(content: QueryNode, context: Context): Condition[] {
+function compileClauses(content: QueryNode, context: Context): Compiled[] {
   if (!Array.isArray(content)) return [compileNode(content, context)];
-  return content.map((node: QueryNode, index) =>
-    compileNode(node, { ...context, pointer: `${context.pointer}/${index}` }),
-  );
+  return content.map((node: QueryNode, index) => compileNode(node, below(context, index)));
 }
-
-/** Where nothing else is required, one of `should` is, unless the query says otherwise. */
-function minimumOf(value: QueryNode, pointer: string, shouldIsAll: boolean): number {
-  if (value === undefined) return shouldIsAll ? 1 : 0;
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > MOST_CLAUSES) {
-    refuse(`${pointer}/minimum_should_match`, 'minimum_should_match is a whole number, not negative.');
-  }
-  return value;
-}
-
-function atLeast(minimum: number, conditions: Condition[]): Condition[] {
-  if (minimum === 0) return [];
-  if (minimum > conditions.length) return [{ sql: 'false', bindings: [] }];
-  const terms =
-    minimum === 1 ? conditions : conditions.map(({ sql, bindings }) => ({ sql: `(${sql})::int`, bindings }));
-  const sql = terms.map((term) => `(${term.sql})`).join(minimum === 1 ? ' or ' : ' + ');
-  return [
-    {
-      sql: minimum === 1 ? sql : `${sql} >= ?::int`,
-      bindings: [...terms.flatMap((term) => term.bindings), ...(minimum === 1 ? [] : [minimum])],
-    },
-  ];
-}
-
-function all(conditions: Condition[]): Condition {
-  if (conditions.length === 0) return ALL;
-  return {
-    sql: conditions.map(({ sql }) => `(${sql})`).join(' and '),
-    bindings: conditions.flatMap(({ bindings }) => bindings),
-  };
-}
-
-const not = ({ sql, bindings }: Condition): Condition => ({ sql: `not (${sql})`, bindings });

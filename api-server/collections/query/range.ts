@@ -3,42 +3,53 @@
  * numbers, or texts that read as numbers, they are compared as numbers; else by their UTF-8 bytes, which puts ISO dates in order.
  * A date is as long as its bound: 1899-12-31 is not after 1899, as in Elasticsearch.
  */
-import { escapePointer } from '../../http/request-body.js';
-import { knownFields, onlyEntry, refuse, type Binding, type Condition, type QueryNode } from './query-node.js';
+import { elementsOf, valueField } from './fields.js';
+import {
+  below,
+  boostOf,
+  knownOptions,
+  onlyEntry,
+  plain,
+  refuse,
+  type Compiled,
+  type Condition,
+  type Context,
+  type QueryNode,
+} from './query-node.js';
 import { PLAIN_NUMBER } from './term.js';
 
 const OPERATORS = { gt: '>', gte: '>=', lt: '<', lte: '<=' } as const;
 /** PLAIN_NUMBER for PostgreSQL, without a question mark: that is a placeholder. */
-const SQL_NUMBER = '^-{0,1}(0|[1-9][0-9]{0,14})(\\.[0-9]{1,15}){0,1}$';
+export const SQL_NUMBER = '^-{0,1}(0|[1-9][0-9]{0,14})(\\.[0-9]{1,15}){0,1}$';
 const PARTIAL_DATE = /^\d{4}(-\d{2}){0,2}$/;
+/** `now-1y`, `2020-01-01||/M`: taken as a text it would be compared with texts, and find the wrong documents. */
+const DATE_MATH = /^now(?![a-z])|\|\|/;
 
-export function compileRange(content: QueryNode, pointer: string): Condition {
-  const [field, inner] = onlyEntry(content, pointer, 'a field, such as {"year": {"gte": 1900}}');
-  const fieldPointer = `${pointer}/${escapePointer(field)}`;
-  const bounds = knownFields(inner, fieldPointer, [...Object.keys(OPERATORS), 'boost']);
-  const conditions = Object.entries(OPERATORS).flatMap(([name, operator]) => {
-    const bound = bounds[name];
-    if (bound === undefined) return [];
-    if (typeof bound !== 'string' && typeof bound !== 'number') {
-      return refuse(`${fieldPointer}/${name}`, 'A bound is a text or a number.');
-    }
-    return [compare(operator, bound)];
+export function compileRange(content: QueryNode, context: Context): Compiled {
+  const [name, inner] = onlyEntry(content, context, 'a field, such as {"year": {"gte": 1900}}');
+  const at = below(context, name);
+  const field = valueField(name, at);
+  const options = knownOptions(inner, at, [...Object.keys(OPERATORS), 'boost']);
+  boostOf(options, at);
+  const conditions = Object.entries(OPERATORS).flatMap(([option, operator]) => {
+    const bound = options[option];
+    return bound === undefined ? [] : [compare(operator, readBound(bound, below(at, option)))];
   });
-  if (conditions.length === 0) return refuse(fieldPointer, 'A range needs gt, gte, lt or lte.');
-  const [source, binding]: [string, Binding[]] =
-    field === 'ref' ? ['to_jsonb(d.ref)', []] : ['d.metadata -> ?::text', [field]];
-  return {
-    sql: `exists (
-      select 1
-      from (select ${source} as found) as field,
-        lateral jsonb_array_elements(
-          case jsonb_typeof(found) when 'array' then found else jsonb_build_array(found) end
-        ) as element,
-        lateral (select element #>> '{}' as text) as value
+  if (conditions.length === 0) return refuse(at.pointer, 'A range needs gt, gte, lt or lte.');
+  const elements = elementsOf(field);
+  return plain(
+    `exists (
+      select 1 from ${elements.sql}
       where jsonb_typeof(element) in ('string', 'number')
         and ${conditions.map(({ sql }) => sql).join(' and ')})`,
-    bindings: [...binding, ...conditions.flatMap(({ bindings }) => bindings)],
-  };
+    [...elements.bindings, ...conditions.flatMap(({ bindings }) => bindings)],
+  );
+}
+
+function readBound(bound: QueryNode, { pointer }: Context): string | number {
+  if (typeof bound !== 'string' && !Number.isFinite(bound)) return refuse(pointer, 'A bound is a text or a number.');
+  if (DATE_MATH.test(String(bound))) return refuse(pointer, 'A bound is a date as it is; nothing is reckoned with it.');
+  return bound as string | number;
 }
 
 /** CASE, not AND: the planner may turn the order of an AND round, and cast a text that is no number. */
@@ -47,16 +58,17 @@ function compare(operator: string, bound: string | number): Condition {
   const asText = compareTexts(operator, text);
   if (typeof bound === 'string' && !PLAIN_NUMBER.test(bound)) return asText;
   return {
-    sql: `case when jsonb_typeof(element) = 'number' or text ~ '${SQL_NUMBER}'
-      then text::numeric ${operator} ?::numeric else ${asText.sql} end`,
+    sql: `case when jsonb_typeof(element) = 'number' or written ~ '${SQL_NUMBER}'
+      then written::numeric ${operator} ?::numeric else ${asText.sql} end`,
     bindings: [text, ...asText.bindings],
   };
 }
 
 function compareTexts(operator: string, bound: string): Condition {
-  if (!PARTIAL_DATE.test(bound)) return { sql: `text collate "C" ${operator} ?`, bindings: [bound] };
+  if (!PARTIAL_DATE.test(bound)) return { sql: `written collate "C" ${operator} ?`, bindings: [bound] };
   return {
-    sql: `(case when left(text, ?::int) = ? and substr(text, ?::int, 1) in ('-', 'T') then ? else text end) collate "C" ${operator} ?`,
+    sql: `(case when left(written, ?::int) = ? and substr(written, ?::int, 1) in ('-', 'T') then ? else written end)
+      collate "C" ${operator} ?`,
     bindings: [bound.length, bound, bound.length + 1, bound, bound],
   };
 }

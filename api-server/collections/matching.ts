@@ -1,0 +1,21 @@
+/** The documents of a collection that match a query: for a search, and for a docset made of it. */
+import type { Knex } from 'knex';
+import { fieldsOf, type Collection } from './collections.js';
+import { compileQuery } from './query/compile-query.js';
+import type { Compiled, Searchable } from './query/query-node.js';
+
+export async function searchableOf(knex: Knex, collection: Collection): Promise<Searchable> {
+  return { language: collection.language, fields: await fieldsOf(knex, collection) };
+}
+
+/** @throws {ProblemError} `query-not-supported` */
+export async function compileFor(knex: Knex, collection: Collection, query: unknown): Promise<Compiled> {
+  return compileQuery(query, await searchableOf(knex, collection));
+}
+
+/** The current documents of a collection that match, as `d`. */
+export function matchingDocuments(knex: Knex, { id }: Collection, { sql, bindings }: Compiled): Knex.QueryBuilder {
+  return knex('documents as d')
+    .where({ 'd.collection_id': id, 'd.current': true })
+    .whereRaw(sql, [...bindings]);
+}

@@ -1,0 +1,46 @@
+/** Fields that a query may name: those of the metadata, the `ref`, and the `text`. */
+import { refuse, type Condition, type Context } from './query-node.js';
+
+export type Field =
+  /** The text of the document, with its title and creator. */
+  { type: 'text' } | { type: 'ref' } | { type: 'metadata'; name: string };
+
+const MOST_TOLD = 50;
+
+/**
+ * A member of the metadata called `text` or `ref` is hidden by these.
+ * @throws {ProblemError} `query-not-supported`, naming the fields that there are
+ */
+export function fieldOf(name: string, { pointer, fields }: Context): Field {
+  if (name === 'text' || name === 'ref') return { type: name };
+  if (fields.includes(name)) return { type: 'metadata', name };
+  const known = ['text', 'ref', ...[...fields].sort()];
+  const told = known.slice(0, MOST_TOLD).join(', ') + (known.length > MOST_TOLD ? ', …' : '');
+  return refuse(pointer, `The collection has no field ${JSON.stringify(name)}. There are: ${told}.`);
+}
+
+/** A field with values that can be compared; a text is only searched. */
+export function valueField(name: string, context: Context): Exclude<Field, { type: 'text' }> {
+  const field = fieldOf(name, context);
+  if (field.type !== 'text') return field;
+  return refuse(context.pointer, 'The text is searched with match, match_phrase, multi_match or a query string.');
+}
+
+/** The value, as jsonb; NULL where there is none. */
+export function jsonOf(field: Exclude<Field, { type: 'text' }>): Condition {
+  if (field.type === 'ref') return { sql: 'to_jsonb(d.ref)', bindings: [] };
+  return { sql: 'd.metadata -> ?::text', bindings: [field.name] };
+}
+
+/** For `from`: a row for each value that the field has, those of a list one by one, as jsonb `element` and as text `written`. */
+export function elementsOf(field: Exclude<Field, { type: 'text' }>): Condition {
+  const { sql, bindings } = jsonOf(field);
+  return {
+    sql: `lateral (select ${sql} as found) as field,
+      lateral jsonb_array_elements(
+        case jsonb_typeof(found) when 'array' then found else jsonb_build_array(found) end
+      ) as element (element),
+      lateral (select element #>> '{}' as written) as text`,
+    bindings,
+  };
+}

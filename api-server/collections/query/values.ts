@@ -1,0 +1,55 @@
+/** `exists` and `prefix`: that a field has a value, and how it begins. */
+import { elementsOf, fieldOf, valueField } from './fields.js';
+import {
+  below,
+  boostOf,
+  isObject,
+  knownOptions,
+  onlyEntry,
+  plain,
+  refuse,
+  type Compiled,
+  type Context,
+  type QueryNode,
+} from './query-node.js';
+
+/** The format that the text of a document is in. */
+const TEXT = 'txt';
+
+export function compileExists(content: QueryNode, context: Context): Compiled {
+  const options = knownOptions(content, context, ['field', 'boost']);
+  boostOf(options, context);
+  const { field } = options;
+  const at = below(context, 'field');
+  if (typeof field !== 'string') return refuse(at.pointer, 'Here should be the name of a field.');
+  return hasValue(field, at);
+}
+
+/** As in Elasticsearch, null is no value, nor is a list of nothing else; an empty text is one. */
+export function hasValue(name: string, context: Context): Compiled {
+  const field = fieldOf(name, context);
+  if (field.type === 'text') {
+    return plain('exists (select 1 from files where files.document_id = d.id and files.format = ?)', [TEXT]);
+  }
+  const { sql, bindings } = elementsOf(field);
+  return plain(`exists (select 1 from ${sql} where jsonb_typeof(element) <> 'null')`, bindings);
+}
+
+/** The whole value begins with this, in the same upper and lower case, as a `term` would be. */
+export function compilePrefix(content: QueryNode, context: Context): Compiled {
+  const [name, inner] = onlyEntry(content, context, 'a field, such as {"creator": "Wash"}');
+  const at = below(context, name);
+  const field = valueField(name, at);
+  const options: Record<string, QueryNode> = isObject(inner)
+    ? knownOptions(inner, at, ['value', 'boost'])
+    : { value: inner };
+  boostOf(options, at);
+  const { value } = options;
+  if (typeof value !== 'string') return refuse(at.pointer, 'A prefix is a text.');
+  if (field.type === 'ref') return plain('starts_with(d.ref, ?)', [value]);
+  const { sql, bindings } = elementsOf(field);
+  return plain(
+    `exists (select 1 from ${sql} where jsonb_typeof(element) in ('string', 'number') and starts_with(written, ?))`,
+    [...bindings, value],
+  );
+}
