@@ -19,3 +19,11 @@ export function matchingDocuments(knex: Knex, { id }: Collection, { sql, binding
     .where({ 'd.collection_id': id, 'd.current': true })
     .whereRaw(sql, [...bindings]);
 }
+
+/**
+ * For the transaction in which documents are matched. The planner takes it for cheap to look at the words of all documents one
+ * after the other, which are large and compressed, where the index knows the answer; and compiling takes longer than running.
+ */
+export async function preferIndexes(trx: Knex.Transaction): Promise<void> {
+  await trx.raw('set local enable_seqscan to off; set local jit to off');
+}

@@ -31,6 +31,8 @@ export interface Found {
  * documents of 40 kB take about a quarter of a second.
  */
 export const MOST_RANKED = 5_000;
+/** So many hits are put in order in less time than an index may take to lead to them. */
+const FEW = 20_000;
 /** Longer titles are put in order by their beginnings. Characters. */
 const LONGEST_KEY = 200;
 
@@ -39,7 +41,7 @@ export function pageOf(
   knex: Knex,
   matching: Knex.QueryBuilder,
   compiled: Compiled,
-  { sort, after, limit }: { sort: Sort; after: Position | undefined; limit: number },
+  { sort, after, limit, hits }: { sort: Sort; after: Position | undefined; limit: number; hits: number },
 ): Knex.QueryBuilder<object, Found[]> {
   const columns = ['d.id', 'd.ref', 'd.title', 'd.creator', 'd.date'];
   const { key, descending } = orderOf(sort, compiled);
@@ -47,9 +49,11 @@ export function pageOf(
     sort === 'relevance'
       ? knex(matching.select('d.*').orderBy('d.ref').limit(MOST_RANKED).as('d')).select(columns)
       : matching.select(columns);
-  const page = knex(keyed.select(knex.raw(`${key.sql} as sort_key`, [...key.bindings])).as('found')).select<Found[]>(
-    '*',
-  );
+  void keyed.select(knex.raw(`${key.sql} as sort_key`, [...key.bindings]));
+  // An index on refs leads to the first of many hits at once; to few hits it leads past all the others.
+  const found =
+    hits <= FEW ? knex.withMaterialized('found', keyed).from<Found>('found') : knex<Found>(keyed.as('found'));
+  const page = found.select<Found[]>('*');
   if (after !== undefined) void page.whereRaw(...behind(sort, after, descending));
   return page
     .modify((query) => {

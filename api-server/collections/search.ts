@@ -4,7 +4,7 @@ import type { Parts } from '../parts.js';
 import type { Collection } from './collections.js';
 import { compileFacets, type Facet, type FacetWish } from './facets.js';
 import { highlightsOf } from './highlights.js';
-import { matchingDocuments, searchableOf } from './matching.js';
+import { matchingDocuments, preferIndexes, searchableOf } from './matching.js';
 import { compileQuery } from './query/compile-query.js';
 import { MOST_RANKED, pageOf, readCursor, writeCursor, type Found, type Sort } from './search-order.js';
 
@@ -47,7 +47,7 @@ export async function search(
     const hits = Number(count?.count ?? 0);
     return {
       hits,
-      page: limit === 0 ? [] : await pageOf(trx, matching(), compiled, { sort, after, limit }),
+      page: limit === 0 ? [] : await pageOf(trx, matching(), compiled, { sort, after, limit, hits }),
       facets: await computeFacets(trx, matching, hits),
     };
   });
@@ -65,7 +65,11 @@ export async function search(
 
 /** What is counted, listed and spread are the same documents, whatever is ingested meanwhile. */
 function atOneMoment<T>(knex: Knex, work: (trx: Knex.Transaction) => Promise<T>): Promise<T> {
-  return knex.transaction(work, { isolationLevel: 'repeatable read', readOnly: true });
+  const prepared = async (trx: Knex.Transaction) => {
+    await preferIndexes(trx);
+    return work(trx);
+  };
+  return knex.transaction(prepared, { isolationLevel: 'repeatable read', readOnly: true });
 }
 
 function describe(

@@ -1,7 +1,7 @@
 /** Makes a docset: its members are fixed at this moment, by one statement, however many there are. */
 import type { Knex } from 'knex';
 import { meantCollection, type Collection } from '../collections/collections.js';
-import { compileFor, matchingDocuments } from '../collections/matching.js';
+import { compileFor, matchingDocuments, preferIndexes } from '../collections/matching.js';
 import { ProblemError } from '../http/problems.js';
 import type { Caller } from '../miners/caller.js';
 
@@ -28,11 +28,7 @@ export async function makeDocset(knex: Knex, caller: Caller, wish: NewDocset): P
     const id = await insertDocset(trx, caller, collection, wish);
     const members =
       wish.members === undefined
-        ? await insertMatching(
-            trx,
-            id,
-            matchingDocuments(trx, collection, await compileFor(trx, collection, wish.query)),
-          )
+        ? await insertFound(trx, id, collection, wish.query)
         : await insertNamed(trx, id, collection, wish.members);
     if (members === 0) throw new ProblemError('docset-empty');
     await trx('docsets').where({ id }).update({ members });
@@ -57,6 +53,17 @@ async function insertDocset(trx: Knex, caller: Caller, collection: Collection, w
 }
 
 const generatorOf = (query: unknown): string => (typeof query === 'string' ? query : JSON.stringify(query));
+
+async function insertFound(
+  trx: Knex.Transaction,
+  docset: string,
+  collection: Collection,
+  query: unknown,
+): Promise<number> {
+  const compiled = await compileFor(trx, collection, query);
+  await preferIndexes(trx);
+  return insertMatching(trx, docset, matchingDocuments(trx, collection, compiled));
+}
 
 async function insertMatching(trx: Knex, docset: string, matching: Knex.QueryBuilder): Promise<number> {
   const members = matching.select(trx.raw('?::text', [docset]), 'd.ref', 'd.id').toSQL();

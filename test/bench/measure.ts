@@ -2,6 +2,7 @@
 
 export interface Figures {
   p50: number;
+  p95: number;
   p99: number;
 }
 
@@ -28,7 +29,7 @@ export async function interleave(
 function figuresOf(values: number[]): Figures {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
-  return { p50: at(0.5), p99: at(0.99) };
+  return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
 }
 
 /** One line of the report: a ratio, and what it should be at the most. */

@@ -19,8 +19,10 @@ export interface NewDocument {
   creator: string | null;
   date: string | null;
   metadata: Metadata;
-  /** What the full text index gets to see before the text; with the abstract where there is no text. */
+  /** What the full text index gets to see before the text, and takes for more important. */
   heading: string;
+  /** What it gets to see where there is no text. */
+  abstract: string;
   /** The same for two documents exactly when all that is stored of them is the same. */
   digest: Buffer;
   files: NewFile[];
@@ -95,9 +97,9 @@ function describe(ref: string, metadata: Metadata, given: NewFile[]): Omit<NewDo
   const files = [meta, ...given].sort((one, other) => (one.format < other.format ? -1 : 1));
   const digest = createHash('sha256').update(canonicalJson(metadata));
   for (const { format, mediaType, sha256 } of files) digest.update(`\n${format} ${mediaType} ${sha256}`);
-  const hasText = given.some(({ format }) => format === TEXT);
-  const heading = [title, creator, hasText ? null : textOf(metadata['abstract'])].filter(Boolean).join('\n');
-  return { ref, title, creator, date, metadata, heading, digest: digest.digest(), files };
+  const heading = [title, creator].filter(Boolean).join('\n');
+  const abstract = textOf(metadata['abstract']) ?? '';
+  return { ref, title, creator, date, metadata, heading, abstract, digest: digest.digest(), files };
 }
 
 function readFile(format: string, content: z.infer<typeof file>): NewFile {

@@ -65,7 +65,7 @@ function* batchesOf(documents: PlacedDocument[]): Generator<PlacedDocument[]> {
   let characters = 0;
   for (const document of documents) {
     batch.push(document);
-    characters += document.heading.length + (textFile(document)?.size ?? 0);
+    characters += document.heading.length + (textFile(document)?.size ?? document.abstract.length);
     if (batch.length < BATCH.documents && characters < BATCH.characters) continue;
     yield batch;
     batch = [];
@@ -78,11 +78,10 @@ const textFile = ({ files }: PlacedDocument) => files.find(({ format }) => forma
 
 /** What the index gets to see. Inflating it again is quick, and keeps the texts of a whole segment out of memory. */
 function textOf(document: PlacedDocument): string {
+  const { heading, abstract } = document;
   const file = textFile(document);
-  if (file === undefined) return storable(document.heading);
-  const content = file.method === 'deflate' ? inflateRawSync(file.stored) : file.stored;
-  const text = content.toString('utf8');
-  return storable([document.heading, text].filter(Boolean).join('\n'));
+  const content = file?.method === 'deflate' ? inflateRawSync(file.stored) : file?.stored;
+  return storable([heading, content?.toString('utf8') ?? abstract].filter(Boolean).join('\n'));
 }
 
 /** PostgreSQL's text has no U+0000; between words a space is as good. */

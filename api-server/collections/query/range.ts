@@ -3,10 +3,11 @@
  * numbers, or texts that read as numbers, they are compared as numbers; else by their UTF-8 bytes, which puts ISO dates in order.
  * A date is as long as its bound: 1899-12-31 is not after 1899, as in Elasticsearch.
  */
-import { elementsOf, valueField } from './fields.js';
+import { anyValue, textOf, valueField } from './fields.js';
 import {
   below,
   boostOf,
+  join,
   knownOptions,
   onlyEntry,
   plain,
@@ -31,19 +32,17 @@ export function compileRange(content: QueryNode, context: Context): Compiled {
   const field = valueField(name, at);
   const options = knownOptions(inner, at, [...Object.keys(OPERATORS), 'boost']);
   boostOf(options, at);
-  const conditions = Object.entries(OPERATORS).flatMap(([option, operator]) => {
+  const bounds = Object.entries(OPERATORS).flatMap(([option, operator]) => {
     const bound = options[option];
-    return bound === undefined ? [] : [compare(operator, readBound(bound, below(at, option)))];
+    return bound === undefined ? [] : [{ operator, bound: readBound(bound, below(at, option)) }];
   });
-  if (conditions.length === 0) return refuse(at.pointer, 'A range needs gt, gte, lt or lte.');
-  const elements = elementsOf(field);
-  return plain(
-    `exists (
-      select 1 from ${elements.sql}
-      where jsonb_typeof(element) in ('string', 'number')
-        and ${conditions.map(({ sql }) => sql).join(' and ')})`,
-    [...elements.bindings, ...conditions.flatMap(({ bindings }) => bindings)],
-  );
+  if (bounds.length === 0) return refuse(at.pointer, 'A range needs gt, gte, lt or lte.');
+  const { sql, bindings } = anyValue(field, (found) => {
+    const comparisons = bounds.map(({ operator, bound }) => compare(found, operator, bound));
+    const within = join(comparisons, ' and ');
+    return { sql: `(jsonb_typeof(${found}) in ('string', 'number') and ${within.sql})`, bindings: within.bindings };
+  });
+  return plain(sql, bindings);
 }
 
 function readBound(bound: QueryNode, { pointer }: Context): string | number {
@@ -53,21 +52,21 @@ function readBound(bound: QueryNode, { pointer }: Context): string | number {
 }
 
 /** CASE, not AND: the planner may turn the order of an AND round, and cast a text that is no number. */
-function compare(operator: string, bound: string | number): Condition {
+function compare(found: string, operator: string, bound: string | number): Condition {
   const text = String(bound);
-  const asText = compareTexts(operator, text);
+  const asText = compareTexts(textOf(found), operator, text);
   if (typeof bound === 'string' && !PLAIN_NUMBER.test(bound)) return asText;
   return {
-    sql: `case when jsonb_typeof(element) = 'number' or written ~ '${SQL_NUMBER}'
-      then written::numeric ${operator} ?::numeric else ${asText.sql} end`,
+    sql: `case when jsonb_typeof(${found}) = 'number' or ${textOf(found)} ~ '${SQL_NUMBER}'
+      then ${textOf(found)}::numeric ${operator} ?::numeric else ${asText.sql} end`,
     bindings: [text, ...asText.bindings],
   };
 }
 
-function compareTexts(operator: string, bound: string): Condition {
-  if (!PARTIAL_DATE.test(bound)) return { sql: `written collate "C" ${operator} ?`, bindings: [bound] };
+function compareTexts(text: string, operator: string, bound: string): Condition {
+  if (!PARTIAL_DATE.test(bound)) return { sql: `${text} collate "C" ${operator} ?`, bindings: [bound] };
   return {
-    sql: `(case when left(written, ?::int) = ? and substr(written, ?::int, 1) in ('-', 'T') then ? else written end)
+    sql: `(case when left(${text}, ?::int) = ? and substr(${text}, ?::int, 1) in ('-', 'T') then ? else ${text} end)
       collate "C" ${operator} ?`,
     bindings: [bound.length, bound, bound.length + 1, bound, bound],
   };

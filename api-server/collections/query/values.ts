@@ -1,5 +1,5 @@
 /** `exists` and `prefix`: that a field has a value, and how it begins. */
-import { elementsOf, fieldOf, valueField } from './fields.js';
+import { anyValue, fieldOf, textOf, valueField } from './fields.js';
 import {
   below,
   boostOf,
@@ -31,8 +31,8 @@ export function hasValue(name: string, context: Context): Compiled {
   if (field.type === 'text') {
     return plain('exists (select 1 from files where files.document_id = d.id and files.format = ?)', [TEXT]);
   }
-  const { sql, bindings } = elementsOf(field);
-  return plain(`exists (select 1 from ${sql} where jsonb_typeof(element) <> 'null')`, bindings);
+  const { sql, bindings } = anyValue(field, (found) => ({ sql: `jsonb_typeof(${found}) <> 'null'`, bindings: [] }));
+  return plain(sql, bindings);
 }
 
 /** The whole value begins with this, in the same upper and lower case, as a `term` would be. */
@@ -47,9 +47,9 @@ export function compilePrefix(content: QueryNode, context: Context): Compiled {
   const { value } = options;
   if (typeof value !== 'string') return refuse(at.pointer, 'A prefix is a text.');
   if (field.type === 'ref') return plain('starts_with(d.ref, ?)', [value]);
-  const { sql, bindings } = elementsOf(field);
-  return plain(
-    `exists (select 1 from ${sql} where jsonb_typeof(element) in ('string', 'number') and starts_with(written, ?))`,
-    [...bindings, value],
-  );
+  const { sql, bindings } = anyValue(field, (found) => ({
+    sql: `(jsonb_typeof(${found}) in ('string', 'number') and starts_with(${textOf(found)}, ?))`,
+    bindings: [value],
+  }));
+  return plain(sql, bindings);
 }
