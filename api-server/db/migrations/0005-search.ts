@@ -3,6 +3,8 @@ import type { Knex } from 'knex';
 
 export const search: Knex.Migration = {
   async up(knex) {
+    // Every document is written once more, which may take longer than any request may.
+    await knex.raw('set local statement_timeout to 0');
     for (const statement of STATEMENTS) await knex.raw(statement);
   },
   async down(knex) {
