@@ -36,3 +36,39 @@ export function report(what: string, ratio: number, limit: number): void {
   const verdict = ratio <= limit ? 'ok' : 'OVER';
   process.stdout.write(`${what.padEnd(72)} ${ratio.toFixed(2).padStart(7)}  (at most ${limit})  ${verdict}\n`);
 }
+
+/** What a figure has to reach, or must not exceed. */
+export interface Limit {
+  least?: number;
+  most?: number;
+}
+
+/** Ratios by name, as they are printed in the end. */
+export interface Ratios {
+  /** @param name of the ratio in the line of JSON */
+  add(name: string, what: string, ratio: number, limit?: Limit): void;
+  /** Prints a table of all, and last one line of JSON: each ratio by its name, with its limit and whether it holds. */
+  print(): void;
+}
+
+export function createRatios(): Ratios {
+  const rows: { name: string; what: string; ratio: number; limit: Limit }[] = [];
+  const isKept = (ratio: number, { least = -Infinity, most = Infinity }: Limit): boolean =>
+    ratio >= least && ratio <= most;
+  return {
+    add: (name, what, ratio, limit = {}) => void rows.push({ name, what, ratio, limit }),
+    print() {
+      for (const { what, ratio, limit } of rows) {
+        const bound = limit.least === undefined ? `at most ${limit.most ?? ''}` : `at least ${limit.least}`;
+        const isLimited = limit.least !== undefined || limit.most !== undefined;
+        const verdict = isLimited ? `  (${bound})  ${isKept(ratio, limit) ? 'ok' : 'MISSED'}` : '';
+        process.stdout.write(`${what.padEnd(76)} ${ratio.toFixed(2).padStart(8)}${verdict}\n`);
+      }
+      const entries = rows.map(({ name, ratio, limit }) => {
+        const rounded = Number(ratio.toPrecision(4));
+        return [name, { ratio: rounded, ...limit, ok: isKept(ratio, limit) }];
+      });
+      process.stdout.write(`${JSON.stringify(Object.fromEntries(entries))}\n`);
+    },
+  };
+}
