@@ -18,7 +18,7 @@ export interface TagFileWriter {
 }
 
 /** Of the lines of documents in all tag files together, as they will be stored. */
-const KEPT_BYTES = 16 * 1024 * 1024;
+const KEPT_BYTES = 8 * 1024 * 1024;
 
 export function createTagFileWriter(
   url: URL,
