@@ -114,6 +114,7 @@ describeOn('postgresql', 'several api-servers on one PostgreSQL', () => {
         '0001-initial',
         '0002-dumps',
         '0003-segments',
+        '0004-dumps-follow',
       ]);
       await Promise.all(databases.map((database) => database.close()));
     } finally {
