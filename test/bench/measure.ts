@@ -37,6 +37,9 @@ export function report(what: string, ratio: number, limit: number): void {
   process.stdout.write(`${what.padEnd(72)} ${ratio.toFixed(2).padStart(7)}  (at most ${limit})  ${verdict}\n`);
 }
 
+/** Megabytes of resident memory that a packager may take. */
+export const MOST_MEMORY = 160;
+
 /** What a figure has to reach, or must not exceed. */
 export interface Limit {
   least?: number;
@@ -71,4 +74,11 @@ export function createRatios(): Ratios {
       process.stdout.write(`${JSON.stringify(Object.fromEntries(entries))}\n`);
     },
   };
+}
+
+/** @throws {Error} where nothing of that name was measured */
+export function medianOf(figures: Record<string, Figures>, name: string): number {
+  const found = figures[name];
+  if (found === undefined) throw new Error(`${name} was not measured`);
+  return found.p50;
 }

@@ -21,11 +21,24 @@ const run = promisify(execFile);
 
 /** @param environment as package_docset.py says */
 export async function runPredecessor(environment: Record<string, string>): Promise<PredecessorRun> {
+  return JSON.parse(await runScript('package_docset.py', environment)) as PredecessorRun;
+}
+
+/**
+ * The upload of a file by Python's client of S3.
+ * @param environment as upload_file.py says
+ * @returns milliseconds
+ */
+export async function uploadWithBoto3(environment: Record<string, string>): Promise<number> {
+  return Number(await runScript('upload_file.py', environment)) * 1000;
+}
+
+async function runScript(name: string, environment: Record<string, string>): Promise<string> {
   const python = await makeEnvironment();
-  const { stdout } = await run(python, [join(HERE, 'package_docset.py')], {
+  const { stdout } = await run(python, [join(HERE, name)], {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment },
   });
-  return JSON.parse(stdout) as PredecessorRun;
+  return stdout;
 }
 
 /** Its interpreter, with what requirements.txt names. */
