@@ -4,13 +4,15 @@
  * Arguments name the parts to be measured: engine, latency, service, memory; all by default. ROUNDS are 5. BENCH_DIR is where
  * the archives of the parts without an S3 server go: a folder in memory where there is one, so that no disk is measured.
  * LONG=1 makes archives of 5 and 20 GB and of 1,000,000 members too. DOCUMENTS takes only so many of the corpus, to try things
- * out. What is missing of other programs is installed first (install.sh). Prints a table, and last one line of JSON.
+ * out. What is missing of other programs is installed first (install.sh). Prints a table, and last one line of JSON. REPORT
+ * names a Markdown file (docs/performance.md), into which the table is written between the two comments that mark its place.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { format, resolveConfig } from 'prettier';
 import { openCorpus, type Corpus } from './corpus/build-corpus.js';
 import { createRatios } from './measure.js';
 import { measureEngine } from './packaging-engine.js';
@@ -41,7 +43,22 @@ try {
 } finally {
   await rm(folder, { recursive: true });
 }
+const report = process.env['REPORT'];
+if (report !== undefined) await writeReport(report);
 ratios.print();
+
+async function writeReport(path: string): Promise<void> {
+  const text = await readFile(path, 'utf8');
+  const [start, end] = ['<!-- figures -->', '<!-- end of figures -->'];
+  if (!text.includes(start) || !text.includes(end)) throw new Error(`${path} has no place for figures`);
+  const megabytes = (corpus.bytes / 1e6).toFixed(0);
+  const machine = `${availableParallelism()} cores, Node ${process.version}, ${ROUNDS} rounds`;
+  const figures = `${count} documents, ${megabytes} MB of text; ${machine}.\n\n${ratios.table()}`;
+  const [before = ''] = text.split(start);
+  const [, after = ''] = text.split(end);
+  const written = `${before}${start}\n\n${figures}\n\n${end}${after}`;
+  await writeFile(path, await format(written, { ...(await resolveConfig(path)), parser: 'markdown' }));
+}
 
 function firstOf({ documents, ...corpus }: Corpus, most: number): Corpus {
   const first = documents.slice(0, most);
