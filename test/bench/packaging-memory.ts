@@ -1,6 +1,7 @@
 /** What a packager's memory and time grow by: archives of several sizes, and of many members, out of generated segments. */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32, deflateRawSync } from 'node:zlib';
 import { MOST_MEMORY, type Ratios } from './measure.js';
@@ -28,8 +29,9 @@ interface StockFile {
   storedSha256: string;
 }
 
-export async function measureMemory(folder: string, isLong: boolean, ratios: Ratios): Promise<void> {
-  const data = join(folder, 'memory');
+/** On a disk, since an archive of 20 GB has no room in memory. */
+export async function measureMemory(isLong: boolean, ratios: Ratios): Promise<void> {
+  const data = await mkdtemp(join(tmpdir(), 'adit-bench-'));
   await mkdir(join(data, 'content/segments/bench'), { recursive: true });
   try {
     // Bytes that deflate makes no smaller, for archives that are large rather than many documents.

@@ -2,7 +2,7 @@
  * What packaging costs beside Info-ZIP, `cp` and the first Adit's packager: `npm run bench:packaging`.
  *
  * Arguments name the parts to be measured: engine, latency, service, memory; all by default. ROUNDS are 5. BENCH_DIR is where
- * the archives of the parts without an S3 server go: a folder in memory where there is one, so that no disk is measured.
+ * the archives of the engine and of latency go: a folder in memory where there is one, so that no disk is measured.
  * LONG=1 makes archives of 5 and 20 GB and of 1,000,000 members too. DOCUMENTS takes only so many of the corpus, to try things
  * out. What is missing of other programs is installed first (install.sh). Prints a table, and last one line of JSON. REPORT
  * names a Markdown file (docs/performance.md), into which the table is written between the two comments that mark its place.
@@ -39,7 +39,7 @@ try {
   if (wanted.includes('engine')) await measureEngine(corpus, folder, ROUNDS, ratios);
   if (wanted.includes('latency')) await measureLatency(corpus, folder, ROUNDS, ratios);
   if (wanted.includes('service')) await measureService(corpus, ROUNDS, ratios);
-  if (wanted.includes('memory')) await measureMemory(folder, IS_LONG, ratios);
+  if (wanted.includes('memory')) await measureMemory(IS_LONG, ratios);
 } finally {
   await rm(folder, { recursive: true });
 }
