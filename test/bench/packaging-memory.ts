@@ -1,9 +1,9 @@
 /** What a packager's memory and time grow by: archives of several sizes, and of many members, out of generated segments. */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32, deflateRawSync } from 'node:zlib';
+import { makeRunFolder } from '../servers/run-folder.js';
 import { MOST_MEMORY, type Ratios } from './measure.js';
 import { startPackagerUnderTest, type Job } from './packaging-job.js';
 import { startSource } from './packaging-source.js';
@@ -31,7 +31,8 @@ interface StockFile {
 
 /** On a disk, since an archive of 20 GB has no room in memory. */
 export async function measureMemory(isLong: boolean, ratios: Ratios): Promise<void> {
-  const data = await mkdtemp(join(tmpdir(), 'adit-bench-'));
+  const folder = makeRunFolder('bench');
+  const data = folder.path;
   await mkdir(join(data, 'content/segments/bench'), { recursive: true });
   try {
     // Bytes that deflate makes no smaller, for archives that are large rather than many documents.
@@ -57,7 +58,7 @@ export async function measureMemory(isLong: boolean, ratios: Ratios): Promise<vo
       { most: 11 },
     );
   } finally {
-    await rm(data, { recursive: true });
+    folder.remove();
   }
 }
 

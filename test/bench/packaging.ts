@@ -8,8 +8,8 @@
  * names a Markdown file (docs/performance.md), into which the table is written between the two comments that mark its place.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync, rmSync } from 'node:fs';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
@@ -34,15 +34,14 @@ process.stdout.write(
   `${count} documents, ${(corpus.bytes / 1e6).toFixed(0)} MB, SHA-256 ${corpus.sha256.slice(0, 12)}, in ${BENCH_DIR}\n`,
 );
 const folder = await mkdtemp(join(BENCH_DIR, 'adit-bench-'));
+// Whatever ends this: it may be memory that the folder takes.
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 const ratios = createRatios();
-try {
-  if (wanted.includes('engine')) await measureEngine(corpus, folder, ROUNDS, ratios);
-  if (wanted.includes('latency')) await measureLatency(corpus, folder, ROUNDS, ratios);
-  if (wanted.includes('service')) await measureService(corpus, ROUNDS, ratios);
-  if (wanted.includes('memory')) await measureMemory(IS_LONG, ratios);
-} finally {
-  await rm(folder, { recursive: true });
-}
+if (wanted.includes('engine')) await measureEngine(corpus, folder, ROUNDS, ratios);
+if (wanted.includes('latency')) await measureLatency(corpus, folder, ROUNDS, ratios);
+if (wanted.includes('service')) await measureService(corpus, ROUNDS, ratios);
+if (wanted.includes('memory')) await measureMemory(IS_LONG, ratios);
 const report = process.env['REPORT'];
 if (report !== undefined) await writeReport(report);
 ratios.print();
