@@ -52,6 +52,8 @@ export interface Ratios {
   add(name: string, what: string, ratio: number, limit?: Limit): void;
   /** Prints a table of all, and last one line of JSON: each ratio by its name, with its limit and whether it holds. */
   print(): void;
+  /** A Markdown table of all. */
+  table(): string;
 }
 
 export function createRatios(): Ratios {
@@ -62,10 +64,11 @@ export function createRatios(): Ratios {
     add: (name, what, ratio, limit = {}) => void rows.push({ name, what, ratio, limit }),
     print() {
       for (const { what, ratio, limit } of rows) {
-        const bound = limit.least === undefined ? `at most ${limit.most ?? ''}` : `at least ${limit.least}`;
-        const isLimited = limit.least !== undefined || limit.most !== undefined;
-        const verdict = isLimited ? `  (${bound})  ${isKept(ratio, limit) ? 'ok' : 'MISSED'}` : '';
-        process.stdout.write(`${what.padEnd(76)} ${ratio.toFixed(2).padStart(8)}${verdict}\n`);
+        const verdict = isKept(ratio, limit) ? 'ok' : 'MISSED';
+        const bound = boundOf(limit);
+        process.stdout.write(
+          `${what.padEnd(76)} ${ratio.toFixed(2).padStart(8)}${bound === '' ? '' : `  (${bound})  ${verdict}`}\n`,
+        );
       }
       const entries = rows.map(({ name, ratio, limit }) => {
         const rounded = Number(ratio.toPrecision(4));
@@ -73,7 +76,16 @@ export function createRatios(): Ratios {
       });
       process.stdout.write(`${JSON.stringify(Object.fromEntries(entries))}\n`);
     },
+    table() {
+      const lines = rows.map(({ what, ratio, limit }) => `| ${what} | ${ratio.toPrecision(3)} | ${boundOf(limit)} |`);
+      return ['| what | measured | wanted |', '| --- | --- | --- |', ...lines].join('\n');
+    },
   };
+}
+
+function boundOf({ least, most }: Limit): string {
+  if (least !== undefined) return `at least ${least}`;
+  return most === undefined ? '' : `at most ${most}`;
 }
 
 /** @throws {Error} where nothing of that name was measured */

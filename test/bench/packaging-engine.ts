@@ -141,10 +141,12 @@ async function startContenders(): Promise<{ copying: Contender; deflating: Conte
 }
 
 function contenderOf(child: ChildProcess): Contender {
+  const ended = once(child, 'exit').then(() => Promise.reject(new Error('the contender has ended')));
+  // After the last order nobody waits for it.
+  ended.catch(() => undefined);
   return {
     async carryOut(order) {
       const answered = once(child, 'message');
-      const ended = once(child, 'exit').then(() => Promise.reject(new Error('the contender has ended')));
       child.send(order);
       const [answer] = (await Promise.race([answered, ended])) as [Answer];
       return answer;

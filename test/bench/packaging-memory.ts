@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32, deflateRawSync } from 'node:zlib';
+import { makeRunFolder } from '../servers/run-folder.js';
 import { MOST_MEMORY, type Ratios } from './measure.js';
 import { startPackagerUnderTest, type Job } from './packaging-job.js';
 import { startSource } from './packaging-source.js';
@@ -28,8 +29,10 @@ interface StockFile {
   storedSha256: string;
 }
 
-export async function measureMemory(folder: string, isLong: boolean, ratios: Ratios): Promise<void> {
-  const data = join(folder, 'memory');
+/** On a disk, since an archive of 20 GB has no room in memory. */
+export async function measureMemory(isLong: boolean, ratios: Ratios): Promise<void> {
+  const folder = makeRunFolder('bench');
+  const data = folder.path;
   await mkdir(join(data, 'content/segments/bench'), { recursive: true });
   try {
     // Bytes that deflate makes no smaller, for archives that are large rather than many documents.
@@ -55,7 +58,7 @@ export async function measureMemory(folder: string, isLong: boolean, ratios: Rat
       { most: 11 },
     );
   } finally {
-    await rm(data, { recursive: true });
+    folder.remove();
   }
 }
 

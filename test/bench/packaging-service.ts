@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ensureCollection, sendDocuments, type IngestLine } from '../../cli/ingest/ingest-client.js';
-import { openBroker } from '../../queue-config/index.js';
+import { openBroker, type PhaseSpan } from '../../queue-config/index.js';
 import { makeKey, makeMiner, makeService, type Service } from '../acceptance/service.js';
 import { startRealStage } from '../acceptance/stage.js';
 import { waitUntil } from '../servers/wait-until.js';
@@ -35,6 +35,7 @@ export async function measureService(corpus: Corpus, rounds: number, ratios: Rat
     const docset = await miner.docset(COLLECTION);
     const id = docset.split('/').at(-1) ?? '';
     const packager = await service.packager();
+    let phases = '';
 
     const figures = await interleave(
       {
@@ -43,9 +44,10 @@ export async function measureService(corpus: Corpus, rounds: number, ratios: Rat
           const started = performance.now();
           const asked = await miner.post(`${docset}/dump?fmt=txt&force=true`);
           if (asked.status !== 202) throw new Error(`kick-off: ${asked.status} ${JSON.stringify(asked.body)}`);
-          const { documents, omitted } = await ended;
+          const { documents, omitted, timeline = [] } = await ended;
           const took = performance.now() - started;
           if (documents !== corpus.documents.length || omitted !== 0) throw new Error(`${documents} were packed`);
+          phases = timeline.map(durationOf).join(', ');
           await freeStorage(service, miner, docset);
           return took;
         },
@@ -53,7 +55,9 @@ export async function measureService(corpus: Corpus, rounds: number, ratios: Rat
       { rounds, warmUp: 1 },
     );
     const packaged = medianOf(figures, 'packager');
-    process.stdout.write(`whole path: ${(packaged / 1000).toFixed(2)} s from the request to Complete\n`);
+    process.stdout.write(
+      `whole path: ${(packaged / 1000).toFixed(2)} s from the request to Complete (the last: ${phases})\n`,
+    );
     const predecessor = await timePredecessor(service, `${url}${docset}`, packagerKey);
     ratios.add('service_to_predecessor', 'whole path: speed / the first Adit', predecessor / packaged, { least: 80 });
     const peak = peakMemoryOf(packager.pid);
@@ -65,6 +69,10 @@ export async function measureService(corpus: Corpus, rounds: number, ratios: Rat
     await service.close();
     await stage.close();
   }
+}
+
+function durationOf({ phase, started, ended }: PhaseSpan): string {
+  return `${phase} ${(((ended?.getTime() ?? NaN) - started.getTime()) / 1000).toFixed(2)} s`;
 }
 
 async function sendCorpus(corpus: Corpus, server: { url: string; key: string }): Promise<void> {
