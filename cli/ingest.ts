@@ -2,7 +2,7 @@
 import { ensureCollection, sendDocuments } from './ingest/ingest-client.js';
 import { readSource } from './ingest/read-source.js';
 
-interface IngestOptions {
+export interface IngestOptions {
   url?: string;
   key?: string;
   name?: string;

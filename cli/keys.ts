@@ -1,8 +1,8 @@
 /** `adit keys create | list | revoke` */
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { Knex } from 'knex';
 import { ROLES, type Role } from '../api-server/miners/caller.js';
-import { createMiner, listMiners, revokeMiner } from '../api-server/miners/miners.js';
-import { withDatabase } from './database.js';
+import type * as Miners from '../api-server/miners/miners.js';
 
 export function addKeyCommands(keys: Command): void {
   keys
@@ -20,21 +20,29 @@ export function addKeyCommands(keys: Command): void {
     .action(revoke);
 }
 
+const onMiners = async <T>(work: (miners: typeof Miners, knex: Knex) => Promise<T>): Promise<T> => {
+  const [{ withDatabase }, miners] = await Promise.all([
+    import('./database.js'),
+    import('../api-server/miners/miners.js'),
+  ]);
+  return withDatabase(({ knex }) => work(miners, knex));
+};
+
 async function create(options: { name: string; email?: string; role: Role }): Promise<void> {
-  const { key } = await withDatabase(({ knex }) => createMiner(knex, options));
+  const { key } = await onMiners((miners, knex) => miners.createMiner(knex, options));
   process.stdout.write(`${key}\n`);
 }
 
 async function list(): Promise<void> {
-  const miners = await withDatabase(({ knex }) => listMiners(knex));
-  for (const { keyId, role, name, email, created, revoked } of miners) {
+  const keys = await onMiners((miners, knex) => miners.listMiners(knex));
+  for (const { keyId, role, name, email, created, revoked } of keys) {
     const state = revoked === null ? 'valid' : `revoked ${revoked.toISOString()}`;
     process.stdout.write(`${[keyId, role, name, email ?? '-', created.toISOString(), state].join('\t')}\n`);
   }
 }
 
 async function revoke(keyId: string): Promise<void> {
-  if (!(await withDatabase(({ knex }) => revokeMiner(knex, keyId)))) {
+  if (!(await onMiners((miners, knex) => miners.revokeMiner(knex, keyId)))) {
     throw new Error(`No valid key has the id ${keyId}; "adit keys list" shows them.`);
   }
   process.stdout.write(`Key ${keyId} is revoked.\n`);

@@ -1,16 +1,13 @@
 #!/usr/bin/env node
-/** The `adit` command: the only file that knows all commands. Each is a file of its own. */
+/**
+ * The `adit` command: the only file that knows all commands. Each is a file of its own, read when it is called: a packager has no room
+ * for what an api-server needs.
+ */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { runApiServer } from './api-server.js';
-import { runDemo } from './demo.js';
 import { addKeyCommands } from './keys.js';
-import { runIngest } from './ingest.js';
-import { runMigrate } from './migrate.js';
-import { runPackager } from './packager.js';
-import { runStart } from './start.js';
-import { runVerify } from './verify.js';
 import { explain } from './explain.js';
+import type { IngestOptions } from './ingest.js';
 
 const program = new Command('adit')
   .description('Docsets for text miners: search, fix the result, ask for a dump, download one verified archive.')
@@ -20,15 +17,24 @@ const program = new Command('adit')
 program
   .command('start')
   .description('run everything on embedded defaults: broker, database, api-server and packager (PORT, DATA_DIR)')
-  .action(runStart);
-program.command('api-server').description('run an api-server (configured by the environment)').action(runApiServer);
-program.command('packager').description('run a packager (configured by the environment)').action(runPackager);
-program.command('migrate').description('bring the database up to date (DATABASE_URL, or DATA_DIR)').action(runMigrate);
+  .action(async () => (await import('./start.js')).runStart());
+program
+  .command('api-server')
+  .description('run an api-server (configured by the environment)')
+  .action(async () => (await import('./api-server.js')).runApiServer());
+program
+  .command('packager')
+  .description('run a packager (configured by the environment)')
+  .action(async () => (await import('./packager.js')).runPackager());
+program
+  .command('migrate')
+  .description('bring the database up to date (DATABASE_URL, or DATA_DIR)')
+  .action(async () => (await import('./migrate.js')).runMigrate());
 program
   .command('verify')
   .description('read back every file that was ingested, and name what is corrupt (DATABASE_URL and S3_…, or DATA_DIR)')
   .option('--sweep', 'delete segments that no file lies in, and what killed processes left')
-  .action(runVerify);
+  .action(async (options: { sweep?: boolean }) => (await import('./verify.js')).runVerify(options));
 addKeyCommands(program.command('keys').description('make, list and revoke keys (DATABASE_URL, or DATA_DIR)'));
 program
   .command('ingest')
@@ -40,11 +46,13 @@ program
   .option('--name <name>', 'name of the collection, where it is made')
   .option('--licence <licence>', 'licence of the collection, where it is made')
   .option('--source <source>', 'where the collection comes from, where it is made')
-  .action(runIngest);
+  .action(async (collection: string, source: string, options: IngestOptions) =>
+    (await import('./ingest.js')).runIngest(collection, source, options),
+  );
 program
   .command('demo')
   .description('run the whole path once, from a query to a verified archive, and clean up')
-  .action(runDemo);
+  .action(async () => (await import('./demo.js')).runDemo());
 
 try {
   await program.parseAsync();

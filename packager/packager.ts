@@ -18,6 +18,7 @@ import { startHealthServer, type HealthServer } from './health-server.js';
 import { DumpGoneError } from './job/job-failure.js';
 import { runPackageJob } from './job/run-package-job.js';
 import { createMetrics } from './metrics.js';
+import { createReadShares } from './source/read-shares.js';
 
 export interface Packager {
   /** Resolves when both queues are consumed. Rejects where the health port cannot be had. */
@@ -29,11 +30,14 @@ export interface Packager {
 }
 
 const DELETE_TRIES = 5;
+/** Milliseconds for which no part has come to an upload that nobody can be at work on any more: 24 h. */
+const ORPHANED = 24 * 60 * 60 * 1000;
 
 export function startPackager(config: PackagerConfig, { log }: { log: Logger }): Packager {
   const broker = openBroker({ urls: config.brokerUrl });
   const store = openArchiveStore(config.archiveStore);
   const metrics = createMetrics();
+  const readShares = createReadShares();
   /** Jobs of this packager by the dump that they build. */
   const running = new Map<string, Set<AbortController>>();
   let healthServer: HealthServer | undefined;
@@ -53,7 +57,14 @@ export function startPackager(config: PackagerConfig, { log }: { log: Logger }):
     metrics.running.inc();
     jobLog.info('the job starts');
     try {
-      const end = await runPackageJob(delivery, request, { config, store, metrics, log: jobLog, gone: gone.signal });
+      const end = await runPackageJob(delivery, request, {
+        config,
+        store,
+        metrics,
+        readShares,
+        log: jobLog,
+        gone: gone.signal,
+      });
       elapsed({ outcome: end.type });
       metrics.jobs.inc({ outcome: end.type, code: end.type === 'failed' ? end.failure.code : '' });
       if (end.type === 'complete') {
@@ -133,6 +144,14 @@ export function startPackager(config: PackagerConfig, { log }: { log: Logger }):
     healthServer = await startHealthServer(config.healthPort, { registry: metrics.registry, health });
   };
   const healthStarted = startHealth();
+  // What died with other packagers; a dump that is built again clears away its own.
+  const swept = store.sweepUnfinished('dumps/', new Date(Date.now() - ORPHANED)).then(
+    (orphans) => {
+      if (orphans > 0) log.info({ orphans }, 'writes that nobody will finish were cleared away');
+    },
+    (error: unknown) =>
+      log.warn({ err: error }, 'unfinished writes could not be looked for; the next start tries again'),
+  );
   const ready = Promise.all([healthStarted, ...consumers.map((consumer) => consumer.ready)]).then(() => undefined);
   // Whoever never waits for `ready` still learns of its failure from the log.
   ready.catch((error: unknown) => log.fatal({ err: error }, 'the packager did not start'));
@@ -143,6 +162,7 @@ export function startPackager(config: PackagerConfig, { log }: { log: Logger }):
     async stop() {
       // The connections go first: from then on the requests are free for others, and each job ends on its `lost`.
       await broker.close();
+      await swept;
       await store.close();
       await healthStarted.catch(() => undefined);
       await healthServer?.close();

@@ -38,7 +38,7 @@ export async function verifyArchive(
   if (entries !== contents.entries) {
     throw notVerified(`its central directory lists ${entries} entries, and ${contents.entries} were written`);
   }
-  if (written.confirmed !== true) return;
+  if (written.confirmed !== true || contents.entries === 0) return;
   const { offset, length, directorySha256 } = contents;
   const directory = await readBack(store, key, { start: offset, end: offset + length - 1 }, options);
   if (directory.sha256 !== directorySha256) throw notVerified('its central directory is not the one that was written');

@@ -20,6 +20,9 @@ export interface ChildOptions {
   onReady: (command: string) => void;
 }
 
+/** What a packager copies is soon garbage: a small nursery keeps its memory low, and costs no time. */
+const PACKAGER_OPTIONS = ['--max-semi-space-size=2'];
+
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 30_000;
 /** One that has run for so long has recovered. */
@@ -68,7 +71,7 @@ function spawn({ main, command, env }: ChildOptions): ChildProcess {
   // The IPC channel tells it when we are gone, however we went. It shares neither our arguments nor our loader.
   return fork(main, [command], {
     env,
-    execArgv: [],
+    execArgv: command === 'packager' ? PACKAGER_OPTIONS : [],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
 }

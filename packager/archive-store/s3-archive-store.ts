@@ -15,7 +15,7 @@ import type { ArchiveStoreConfig } from '../config.js';
 import { checkKey, checkPrefix, StoreUnavailableError, type ArchiveStore, type StoredObject } from './archive-store.js';
 import { abortUploads, listUploads } from './multipart-upload.js';
 import { writeObject } from './s3-write.js';
-import { signPayloads } from './sign-payloads.js';
+import { signPayloads } from './s3-signed-payloads.js';
 import { isConflict, isMissing, isNotImplemented, isPreconditionFailed, translateS3Error } from './s3-errors.js';
 
 type S3Config = Omit<Extract<ArchiveStoreConfig, { type: 's3' }>, 'type'>;

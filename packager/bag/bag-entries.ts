@@ -9,7 +9,7 @@ import { deflatedText } from './deflate-text.js';
 import { createOutcomes, type BagCounts, type Outcomes } from './outcomes.js';
 import { createPayloadNames, payloadPath, topFolder } from './payload-names.js';
 import type { BagPlan, PlanRequest } from './plan-bag.js';
-import { lineFiles, linesOf, type DocumentOutcome } from './tag-files.js';
+import { DOCUMENTS_AT_ONCE, lineFiles, linesOf, type DocumentOutcome } from './tag-files.js';
 import { createTagFileWriter, type TagFile } from './write-tag-files.js';
 
 export interface BagRequest extends PlanRequest {
@@ -19,6 +19,8 @@ export interface BagRequest extends PlanRequest {
   documents: AsyncIterable<FetchedDocument>;
   /** Told after each document. */
   onDocument: (member: Member, counts: BagCounts) => void;
+  /** Told when the last entry was taken. */
+  onEnd?: () => void;
 }
 
 export interface Bag {
@@ -38,18 +40,7 @@ export function createBag(request: BagRequest): Bag {
 }
 
 async function* bagEntries(request: BagRequest, outcomes: Outcomes): AsyncGenerator<ArchiveEntry> {
-  yield* payload(request, outcomes);
-  const { plan, docset } = request;
-  const isAsPlanned = isDeepStrictEqual(outcomes.counts, plan.counts);
-  const planned = isAsPlanned ? plan.tagFiles : undefined;
-  const tagFiles = planned ?? (await writeTagFiles(request, outcomes));
-  for (const file of tagFiles) yield tagEntry(file, topFolder(docset), request, outcomes);
-}
-
-async function* payload(
-  { docset, formats, documents, onDocument }: BagRequest,
-  outcomes: Outcomes,
-): AsyncGenerator<ArchiveEntry> {
+  const { docset, formats, documents, plan, onDocument } = request;
   const top = topFolder(docset);
   const names = createPayloadNames();
   for await (const { member, files } of documents) {
@@ -67,6 +58,10 @@ async function* payload(
     outcomes.endDocument();
     onDocument(member, outcomes.counts);
   }
+  const isAsPlanned = isDeepStrictEqual(outcomes.counts, plan.counts);
+  const tagFiles = (isAsPlanned ? plan.tagFiles : undefined) ?? (await writeTagFiles(request, outcomes));
+  for (const file of tagFiles) yield tagEntry(file, top, request, outcomes);
+  request.onEnd?.();
 }
 
 function payloadEntry(name: string, file: Exclude<FetchedFile, { type: 'omitted' }>): ArchiveEntry {
@@ -80,7 +75,7 @@ function payloadEntry(name: string, file: Exclude<FetchedFile, { type: 'omitted'
 async function writeTagFiles(request: BagRequest, outcomes: Outcomes): Promise<TagFile[]> {
   const { listing, url, formats } = request;
   const writer = createTagFileWriter(url, formats);
-  for await (const document of documentOutcomes(request, outcomes)) await writer.add(document);
+  for await (const documents of documentOutcomes(request, outcomes)) await writer.add(documents);
   return writer.finish(listing.docset, outcomes.counts);
 }
 
@@ -101,21 +96,23 @@ async function* writtenAgain(name: string, request: BagRequest, outcomes: Outcom
 async function* documentOutcomes(
   { listing, formats }: BagRequest,
   outcomes: Outcomes,
-): AsyncGenerator<DocumentOutcome> {
+): AsyncGenerator<DocumentOutcome[]> {
   const reader = outcomes.reader();
   // New for each reading, since names depend on those before them.
   const names = createPayloadNames();
+  let some: DocumentOutcome[] = [];
   for await (const member of listing.members()) {
     const name = names.next(member.ref);
-    yield {
-      member,
-      files: formats.map((format) => ({
-        format,
-        path: payloadPath(name, format, formats),
-        outcome: reader.next(member, format),
-      })),
-    };
+    const files = formats.map((format) => {
+      const path = payloadPath(name, format, formats);
+      return { format, path, outcome: reader.next(member, format) };
+    });
+    some.push({ member, files });
+    if (some.length < DOCUMENTS_AT_ONCE) continue;
+    yield some;
+    some = [];
   }
+  yield some;
 }
 
 // eslint-disable-next-line @typescript-eslint/require-await -- a stream of what is there already

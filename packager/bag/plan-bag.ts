@@ -4,6 +4,7 @@ import { isStored } from '../source/members.js';
 import { createZipLength } from '../zip/zip-length.js';
 import { createOutcomes, type BagCounts, type FileOutcome } from './outcomes.js';
 import { createPayloadNames, payloadPath, topFolder } from './payload-names.js';
+import { DOCUMENTS_AT_ONCE, type DocumentOutcome } from './tag-files.js';
 import { createTagFileWriter, type TagFile } from './write-tag-files.js';
 
 export interface BagPlan {
@@ -44,6 +45,12 @@ export function createBagPlanner({ docset, formats, url }: PlanRequest): BagPlan
   // What every file of the listing has to say of itself.
   const isListed = { digests: true, sizes: true, lengths: true };
 
+  let documents: DocumentOutcome[] = [];
+  const write = (): Promise<void> | undefined => {
+    const some = documents;
+    documents = [];
+    return writer.add(some);
+  };
   const addFile = (member: Member, format: string, path: string): FileOutcome => {
     const file = member.files[format];
     if (file === undefined) {
@@ -68,10 +75,13 @@ export function createBagPlanner({ docset, formats, url }: PlanRequest): BagPlan
         return { format, path, outcome: addFile(member, format, path) };
       });
       outcomes.endDocument();
-      return isListed.digests ? writer.add({ member, files }) : undefined;
+      if (!isListed.digests) return undefined;
+      documents.push({ member, files });
+      return documents.length < DOCUMENTS_AT_ONCE ? undefined : write();
     },
     async finish(listedDocset) {
       const { counts } = outcomes;
+      await write();
       const tagFiles = await writer.finish(listedDocset, counts);
       if (!isListed.digests || !isListed.sizes) return { counts, tagFiles: undefined, length: undefined };
       for (const file of tagFiles) length.add({ ...file, name: `${top}${file.name}` });

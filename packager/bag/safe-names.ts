@@ -24,19 +24,26 @@ export function createSafeNamer(): SafeNamer {
   const taken = createHashSet();
   return {
     next(ref) {
+      if (isPlain(ref) && taken.add(ref.toLowerCase())) return ref;
       const cleaned = clean(ref);
       const digest = createHash('sha256').update(ref).digest('hex');
       const candidates = [
         ...(cleaned.isFaithful ? [cleaned.name] : []),
         ...[8, 16, 32, 64].map((digits) => withSuffix(cleaned.name, `~${digest.slice(0, digits)}`)),
       ];
-      const free = candidates.find((name) => !taken.has(fold(name)));
+      const free = candidates.find((name) => taken.add(fold(name)));
       // Only a listing that names one document twice comes here.
       if (free === undefined) throw new RangeError(`two documents have the ref ${JSON.stringify(ref)}`);
-      taken.add(fold(free));
       return free;
     },
   };
+}
+
+const PLAIN = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
+
+/** True for most refs: nothing of them would be replaced, and letters are the only thing to fold. */
+function isPlain(ref: string): boolean {
+  return PLAIN.test(ref) && !ref.endsWith('.') && ref.length <= LONGEST_NAME - LONGEST_EXTENSION && !RESERVED.test(ref);
 }
 
 /** Not faithful: something was replaced or cut off, so the name alone no longer says which ref it is. */
@@ -75,8 +82,6 @@ function fold(name: string): string {
 function createHashSet() {
   let slots = new Float64Array(1024);
   let count = 0;
-  const hashOf = (name: string): number =>
-    1 + Number(createHash('sha256').update(name).digest().readBigUInt64BE() >> 12n);
   const place = (table: Float64Array, hash: number): number => {
     let index = hash % table.length;
     while (table[index] !== 0 && table[index] !== hash) index = (index + 1) % table.length;
@@ -88,12 +93,31 @@ function createHashSet() {
     slots = larger;
   };
   return {
-    has: (name: string): boolean => slots[place(slots, hashOf(name))] !== 0,
-    add(name: string): void {
+    /** False: it is there already. */
+    add(name: string): boolean {
       if (count * 2 >= slots.length) grow();
       const hash = hashOf(name);
-      slots[place(slots, hash)] = hash;
+      const index = place(slots, hash);
+      if (slots[index] === hash) return false;
+      slots[index] = hash;
       count += 1;
+      return true;
     },
   };
+}
+
+/** From 1 to 2⁵³: two multiplicative hashes of 32 bits side by side. */
+function hashOf(name: string): number {
+  let high = 0xdeadbeef;
+  let low = 0x41c6ce57;
+  for (let index = 0; index < name.length; index++) {
+    const unit = name.charCodeAt(index);
+    high = Math.imul(high ^ unit, 0x9e3779b1);
+    low = Math.imul(low ^ unit, 0x5f356495);
+    high ^= high >>> 15;
+    low ^= low >>> 13;
+  }
+  high = Math.imul(high ^ (low >>> 16), 0x85ebca6b);
+  low = Math.imul(low ^ (high >>> 13), 0xc2b2ae35);
+  return ((high >>> 0) & 0x1fffff) * 0x100000000 + (low >>> 0) + 1;
 }

@@ -12,11 +12,14 @@ export interface DocumentOutcome {
   files: { format: string; path: string; outcome: FileOutcome }[];
 }
 
+/** The same whenever lines are made, so that they are cut into the same pieces. */
+export const DOCUMENTS_AT_ONCE = 256;
+
 /** A tag file that has so many lines for each document. */
 export interface LineFile {
   name: string;
   head: string;
-  linesOf(document: DocumentOutcome): string;
+  linesOf(documents: readonly DocumentOutcome[]): string;
 }
 
 /** In the order in which they lie in the bag. */
@@ -25,9 +28,11 @@ export const lineFiles = (formats: readonly string[]): LineFile[] => [PAYLOAD_MA
 const PAYLOAD_MANIFEST: LineFile = {
   name: 'manifest-sha256.txt',
   head: '',
-  linesOf({ files }) {
+  linesOf(documents) {
     let lines = '';
-    for (const { path, outcome } of files) if (outcome.type === 'packed') lines += manifestLine(outcome.sha256, path);
+    for (const { files } of documents) {
+      for (const { path, outcome } of files) if (outcome.type === 'packed') lines += manifestLine(outcome.sha256, path);
+    }
     return lines;
   },
 };
@@ -35,30 +40,38 @@ const PAYLOAD_MANIFEST: LineFile = {
 /** One line a document; for each wanted format the path of its file in the bag, or nothing. */
 const catalog = (formats: readonly string[]): LineFile => ({
   name: 'catalog.csv',
-  head: csv(['ref', 'title', 'creator', 'date', 'url', ...formats]),
-  linesOf({ member: { ref, title, creator, date, url }, files }) {
-    const paths = files.map(({ path, outcome }) => (outcome.type === 'packed' ? path : ''));
-    return csv([ref, title, creator, date, url, ...paths]);
-  },
+  head: csv([['ref', 'title', 'creator', 'date', 'url', ...formats]]),
+  linesOf: (documents) =>
+    csv(
+      documents.map(({ member: { ref, title, creator, date, url }, files }) => {
+        const paths = files.map(({ path, outcome }) => (outcome.type === 'packed' ? path : ''));
+        return [ref, title, creator, date, url, ...paths];
+      }),
+    ),
 });
 
 /** One line a file that was asked for and is not in the bag. */
 const OMITTED: LineFile = {
   name: 'omitted.csv',
-  head: csv(['ref', 'format', 'reason']),
-  linesOf({ member, files }) {
-    let lines = '';
-    for (const { format, outcome } of files) {
-      if (outcome.type === 'omitted') lines += csv([member.ref, format, outcome.reason]);
+  head: csv([['ref', 'format', 'reason']]),
+  linesOf(documents) {
+    const records: string[][] = [];
+    for (const { member, files } of documents) {
+      for (const { format, outcome } of files) {
+        if (outcome.type === 'omitted') records.push([member.ref, format, outcome.reason]);
+      }
     }
-    return lines;
+    return records.length === 0 ? '' : csv(records);
   },
 };
 
 /** The text of one of them. */
-export async function* linesOf(file: LineFile, documents: AsyncIterable<DocumentOutcome>): AsyncGenerator<string> {
+export async function* linesOf(
+  file: LineFile,
+  documents: AsyncIterable<readonly DocumentOutcome[]>,
+): AsyncGenerator<string> {
   yield file.head;
-  for await (const document of documents) yield file.linesOf(document);
+  for await (const some of documents) yield file.linesOf(some);
 }
 
 /**
@@ -103,10 +116,11 @@ export function bagInfo(
     .join('');
 }
 
-function csv(record: (string | undefined)[]): string {
+/** A call costs more than its records do: the more of them at a time, the better. */
+function csv(records: readonly (readonly (string | undefined)[])[]): string {
   // A lone carriage return ends a line for some readers, and is quoted by no writer: a title must not become a row.
-  const cells = record.map((cell) => (cell ?? '').replace(/\r\n?/g, '\n'));
-  return stringify([cells], { record_delimiter: 'unix' });
+  const cells = records.map((record) => record.map((cell) => cell?.replace(/\r\n?/g, '\n') ?? ''));
+  return stringify(cells, { record_delimiter: 'unix' });
 }
 
 function oneLine(text: string): string {

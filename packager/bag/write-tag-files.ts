@@ -12,13 +12,13 @@ export interface TagFile extends TextFacts {
 }
 
 export interface TagFileWriter {
-  /** The next document, with the outcome of each of its files. A promise where there is something to wait for. */
-  add(document: DocumentOutcome): Promise<void> | undefined;
+  /** The next documents, with the outcome of each of their files. A promise where there is something to wait for. */
+  add(documents: readonly DocumentOutcome[]): Promise<void> | undefined;
   finish(docset: Docset, counts: BagCounts): Promise<TagFile[]>;
 }
 
 /** Of the lines of documents in all tag files together, as they will be stored. */
-const KEPT_BYTES = 16 * 1024 * 1024;
+const KEPT_BYTES = 8 * 1024 * 1024;
 
 export function createTagFileWriter(
   url: URL,
@@ -47,10 +47,10 @@ export function createTagFileWriter(
   const lined = lineFiles(formats).map((file) => ({ ...file, ...openFile(file.name, file.head, true) }));
 
   return {
-    add(document) {
+    add(documents) {
       const waits: Promise<void>[] = [];
       for (const file of lined) {
-        const wait = file.write(file.linesOf(document));
+        const wait = file.write(file.linesOf(documents));
         if (wait !== undefined) waits.push(wait);
       }
       return waits.length === 0 ? undefined : Promise.all(waits).then(() => undefined);

@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { isNativeError } from 'node:util/types';
-import { TarArchive } from 'archiver';
+import type { TarArchive } from 'archiver';
 import { contentOf } from '../source/file-content.js';
 import type { ArchiveEntry } from '../zip/entry.js';
 
@@ -16,6 +16,8 @@ export interface TarOptions {
 
 /** The archive's bytes. Where the entries throw, so does this; it never ends early as if it were whole. */
 export async function* writeTarGz(entries: AsyncIterable<ArchiveEntry>, { date }: TarOptions): AsyncGenerator<Buffer> {
+  // Most packagers never write one.
+  const { TarArchive } = await import('archiver');
   const archive = new TarArchive({ gzip: true, gzipOptions: { level: 6 } });
   const ending = new AbortController();
   let failure: { error: unknown } | undefined;

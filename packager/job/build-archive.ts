@@ -78,18 +78,27 @@ async function packAndStore(context: BuildContext, { listing, plan }: PlannedLis
   const { docset, formats } = request;
   const url = new URL(request.url);
   const container = containerOf(request);
+  // A zip is copied entry by entry, and a store is done with each piece before the next; archiver keeps what it is given.
+  const isReused = container === 'zip';
   const length = container === 'zip' && plan.length?.isExact === true ? plan.length.bytes : undefined;
   const meter = createProgressMeter(listing, formats, length, (progress) => reporter.progress(progress));
   reporter.startPhase('packaging');
-  const documents = fetchDocuments(client, listing, { formats, base: url });
-  const bag = createBag({ docset, formats, url, listing, plan, documents, onDocument: meter.onDocument });
+  const bag = createBag({
+    docset,
+    formats,
+    url,
+    listing,
+    plan,
+    documents: fetchDocuments(client, listing, { formats, base: url, isReused }),
+    onDocument: meter.onDocument,
+    onEnd: () => reporter.startPhase('uploading'),
+  });
   const date = entryDate(new Date(listing.docset.created ?? ''));
-  const entries = announcingEnd(bag.entries, () => reporter.startPhase('uploading'));
   let contents: ZipContents | undefined;
   const bytes =
     container === 'zip'
-      ? writeZip(entries, { date, onFinished: (finished) => (contents = finished) })
-      : writeTarGz(entries, { date });
+      ? writeZip(bag.entries, { date, isReused, onFinished: (finished) => (contents = finished) })
+      : writeTarGz(bag.entries, { date });
   const written = await store.write(keys.archive, bytes, {
     mediaType: MEDIA_TYPES[container],
     size: container === 'zip' ? plan.length?.bytes : undefined,
@@ -109,12 +118,6 @@ async function packAndStore(context: BuildContext, { listing, plan }: PlannedLis
     },
   });
   return { counts: bag.counts, written };
-}
-
-/** The items, and a word when there are no more. */
-async function* announcingEnd<T>(items: AsyncIterable<T>, onEnd: () => void): AsyncGenerator<T> {
-  yield* items;
-  onEnd();
 }
 
 /** Clears away what packagers that died left unfinished. */

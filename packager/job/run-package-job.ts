@@ -24,8 +24,8 @@ export interface JobSurroundings {
   store: ArchiveStore;
   metrics: PackagerMetrics;
   log: Logger;
-  /** Divides the memory for reading ahead among the jobs; undefined: this one has it for itself. */
-  readShares?: ReadShares | undefined;
+  /** Divides the memory for reading ahead among the jobs. */
+  readShares: ReadShares;
   /** Aborted when the dump is deleted while this job runs. */
   gone: AbortSignal;
 }

@@ -26,7 +26,8 @@ interface Batch {
 const BATCHES_AHEAD = 16;
 /** A batch takes so much of the memory, if it is that long. */
 const BATCH_SHARE = 1 / 4;
-const BATCH_DOCUMENTS = 2000;
+/** What a file takes besides its bytes, in objects that describe it. */
+const FILE_COST = 1024;
 /** Documents of a batch that have files to be fetched one by one: nothing of them can be joined. */
 const BATCH_FETCHED = 4;
 const FETCHES_AT_ONCE = 32;
@@ -90,7 +91,8 @@ export async function* fetchDocuments(
     const next = await batches.next();
     if (next.done === true) return false;
     const plan = segments.plan(next.value.stored, 2 * batchBytes());
-    const cost = plan.cost + next.value.fetchedBytes;
+    const files = next.value.members.length + next.value.stored.length;
+    const cost = plan.cost + next.value.fetchedBytes + files * FILE_COST;
     held += cost;
     const reading = fetchBatch(next.value, plan);
     // Whoever stops before this batch waits for it no more.
@@ -129,16 +131,17 @@ async function* cutIntoBatches(
     for (const format of formats) {
       const file = member.files[format];
       if (isStored(file)) {
-        bytes += costAfter(batch.stored.at(-1), file);
+        bytes += FILE_COST + costAfter(batch.stored.at(-1), file);
         batch.stored.push(file);
       } else if (file !== undefined) {
         batch.fetchedBytes += file.size ?? ASSUMED_SIZE;
       }
     }
     batch.members.push(member);
+    // One that has no files takes its room as well.
+    bytes += FILE_COST;
     if (batch.fetchedBytes > fetchedBefore) fetched += 1;
-    const isFull = batch.members.length >= BATCH_DOCUMENTS || fetched >= BATCH_FETCHED;
-    if (!isFull && bytes + batch.fetchedBytes < batchBytes()) continue;
+    if (fetched < BATCH_FETCHED && bytes + batch.fetchedBytes < batchBytes()) continue;
     yield batch;
     batch = { members: [], stored: [], fetchedBytes: 0 };
     bytes = 0;

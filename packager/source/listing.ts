@@ -23,8 +23,8 @@ export interface Listing {
   members(): AsyncIterable<Member>;
 }
 
-/** A listing that takes no more than this is kept, which 60,000 members do; a longer one is read from the server each time. */
-const KEPT_BYTES = 24 * 1024 * 1024;
+/** A listing that takes no more than this is kept, which 35,000 members in two formats do; a longer one is read from the server each time. */
+const KEPT_BYTES = 12 * 1024 * 1024;
 
 /** Reads the listing once, checking all of it; `onMember` may hold it back. */
 export async function readListing(

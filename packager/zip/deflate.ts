@@ -55,7 +55,7 @@ async function deflatePiece(
 ): Promise<Buffer> {
   await slots.take();
   try {
-    return await deflateRaw(piece, {
+    const deflated = await deflateRaw(piece, {
       level,
       strategy,
       // All of the output in one go: each further chunk would be another turn through the threads' queue.
@@ -63,6 +63,8 @@ async function deflatePiece(
       finishFlush: isLast ? constants.Z_FINISH : constants.Z_SYNC_FLUSH,
       ...(before === undefined || before.length === 0 ? {} : { dictionary: before }),
     });
+    // Of a long content many such pieces wait for the last one: they give up what they did not need.
+    return piece.length < PIECE ? deflated : Buffer.from(deflated);
   } finally {
     slots.give();
   }

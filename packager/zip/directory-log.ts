@@ -17,8 +17,8 @@ const LONGEST_ENTRY = 4 + 1 + 4 * 8;
 const METHODS: readonly StoreMethod[] = ['store', 'deflate'];
 
 export interface DirectoryLog {
-  /** Bytes of the name, and facts. A promise where there is a block to wait for. */
-  add(name: Uint8Array, facts: Omit<EntryFacts, 'name'>): Promise<void> | undefined;
+  /** An entry, whose name lies in `source` from `start` on. A promise where there is a block to wait for. */
+  add(source: Buffer, start: number, nameBytes: number, facts: Omit<EntryFacts, 'name'>): Promise<void> | undefined;
   /** From the first; the name is good until the next entry is asked for. Reading frees what was read. */
   read(): AsyncGenerator<{ name: Uint8Array; facts: Omit<EntryFacts, 'name'> }>;
 }
@@ -41,8 +41,8 @@ export function createDirectoryLog(): DirectoryLog {
   };
 
   return {
-    add(name, facts) {
-      block.add(name, facts);
+    add(source, start, nameBytes, facts) {
+      block.add(source, start, nameBytes, facts);
       if (!block.isFull()) return undefined;
       const full = block;
       block = createBlock();
@@ -65,7 +65,9 @@ export function createDirectoryLog(): DirectoryLog {
 /** Names are told apart from the one before them within a block only. */
 function createBlock() {
   const bytes = Buffer.allocUnsafeSlow(BLOCK + LONGEST_NAME + LONGEST_ENTRY);
-  let previous: Uint8Array = new Uint8Array(0);
+  // Beside the block, where the last name lies only as what was new in it.
+  const previous = Buffer.allocUnsafeSlow(LONGEST_NAME);
+  let previousBytes = 0;
   let at = 0;
   let entries = 0;
   const writeNumber = (value: number): void => {
@@ -77,14 +79,16 @@ function createBlock() {
     bytes[at++] = rest;
   };
   return {
-    add(name: Uint8Array, { size, stored, crc32, method }: Omit<EntryFacts, 'name'>): void {
-      const common = commonStart(previous, name);
+    add(source: Buffer, start: number, nameBytes: number, facts: Omit<EntryFacts, 'name'>): void {
+      const { size, stored, crc32, method } = facts;
+      const most = Math.min(previousBytes, nameBytes);
+      let common = 0;
+      while (common < most && previous[common] === source[start + common]) common += 1;
       writeNumber(common);
-      writeNumber(name.length - common);
-      bytes.set(name.subarray(common), at);
-      // Beside the last name, whose bytes lie in this block in pieces only.
-      previous = Uint8Array.prototype.slice.call(name);
-      at += name.length - common;
+      writeNumber(nameBytes - common);
+      at += source.copy(bytes, at, start + common, start + nameBytes);
+      source.copy(previous, common, start + common, start + nameBytes);
+      previousBytes = nameBytes;
       bytes[at++] = METHODS.indexOf(method);
       at = bytes.writeUInt32LE(crc32, at);
       writeNumber(size);
@@ -122,11 +126,4 @@ function* readBlock(bytes: Buffer, entries: number) {
     const stored = readNumber();
     yield { name: name.subarray(0, common + own), facts: { size, stored, crc32, method } };
   }
-}
-
-function commonStart(a: Uint8Array, b: Uint8Array): number {
-  const most = Math.min(a.length, b.length);
-  let length = 0;
-  while (length < most && a[length] === b[length]) length += 1;
-  return length;
 }

@@ -19,7 +19,7 @@ export interface EntryFacts {
 /** An entry in its stored form: it is copied. */
 export interface StoredEntry extends EntryFacts {
   type: 'stored';
-  /** Exactly `stored` bytes, raw deflate or the content itself. Nobody may write into these Buffers later. */
+  /** Exactly `stored` bytes, raw deflate or the content itself. The archive is done with them when it asks for the next entry. */
   data: Buffer | AsyncIterable<Buffer>;
 }
 

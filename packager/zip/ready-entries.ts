@@ -5,7 +5,7 @@ import type { ArchiveEntry, BytesEntry, EntryFacts, StoredEntry } from './entry.
 
 /** An entry of which everything is known. */
 export interface ReadyEntry extends EntryFacts {
-  data: readonly Buffer[] | AsyncIterable<Buffer>;
+  data: Buffer | readonly Buffer[] | AsyncIterable<Buffer>;
 }
 
 /** Bytes of contents that are deflated, or wait behind one that is. */
@@ -19,11 +19,11 @@ export async function* readyEntries(entries: AsyncIterable<ArchiveEntry>): Async
   let held = 0;
   for await (const entry of entries) {
     if (entry.type === 'stored' && waiting.length === 0) {
-      yield storedEntry(entry);
+      yield entry;
       continue;
     }
     const cost = costOf(entry);
-    waiting.push({ entry: entry.type === 'stored' ? storedEntry(entry) : deflatedEntry(entry), cost });
+    waiting.push({ entry: entry.type === 'stored' ? kept(entry) : deflatedEntry(entry), cost });
     held += cost;
     while (waiting.length >= ENTRIES_AHEAD || held > BYTES_AHEAD) {
       const first = waiting.shift();
@@ -41,16 +41,15 @@ function costOf(entry: ArchiveEntry): number {
   return Buffer.isBuffer(entry.data) ? entry.data.length : Infinity;
 }
 
-function storedEntry(entry: StoredEntry): ReadyEntry {
-  const { name, size, stored, crc32: crc, method, data } = entry;
-  return { name, size, stored, crc32: crc, method, data: Buffer.isBuffer(data) ? [data] : data };
-}
+/** Its memory may be used again when the next entry is asked for. */
+const kept = (entry: StoredEntry): StoredEntry =>
+  Buffer.isBuffer(entry.data) ? { ...entry, data: Buffer.from(entry.data) } : entry;
 
 async function deflatedEntry({ name, content, store = false }: BytesEntry): Promise<ReadyEntry> {
   const size = content.length;
   const facts = { name, size, crc32: crc32(content) };
   const pieces = store || size === 0 ? [] : await deflate(content, { level: LEVEL });
   const stored = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  if (stored === 0 || stored >= size) return { ...facts, stored: size, method: 'store', data: [content] };
+  if (stored === 0 || stored >= size) return { ...facts, stored: size, method: 'store', data: content };
   return { ...facts, stored, method: 'deflate', data: pieces };
 }

@@ -28,6 +28,8 @@ export interface ZipContents extends DirectoryPlace {
 export interface ZipOptions {
   /** Of all entries; see `entryDate`. */
   date: Date;
+  /** True where whoever reads is done with a piece when it asks for the next one: its memory is used again then. */
+  isReused?: boolean;
   /** Called after the last byte was taken. */
   onFinished?: (contents: ZipContents) => void;
 }
@@ -41,34 +43,35 @@ const GATHERED = 512 * 1024;
  */
 export async function* writeZip(
   entries: AsyncIterable<ArchiveEntry>,
-  { date, onFinished }: ZipOptions,
+  { date, isReused = false, onFinished }: ZipOptions,
 ): AsyncGenerator<Buffer> {
   const time = dosTime(date);
   const log = createDirectoryLog();
-  const gather = createGatherer();
+  const gather = createGatherer(isReused);
   for await (const entry of readyEntries(entries)) {
     const nameBytes = Buffer.byteLength(entry.name);
     if (nameBytes > LONGEST_NAME) throw new RangeError(`a name of ${nameBytes} bytes is too long for a zip`);
     if (!gather.hasRoomFor(longestHeader(nameBytes))) yield gather.take();
     const packing = writeHeader(gather, entry, nameBytes, time, log);
     if (packing !== undefined) await packing;
-    if (Array.isArray(entry.data)) {
-      // The usual case: a small document, whole.
-      for (const piece of entry.data as readonly Buffer[]) if (!gather.add(piece)) yield* gather.addLong(piece);
-      checkLength(entry, sumOf(entry.data as readonly Buffer[]));
-    } else {
-      let length = 0;
-      for await (const piece of entry.data) {
-        length += piece.length;
-        if (!gather.add(piece)) yield* gather.addLong(piece);
-      }
-      checkLength(entry, length);
+    if (Buffer.isBuffer(entry.data)) {
+      // The usual case: a document, whole. It is worth no turn through a loop of its own.
+      if (!gather.add(entry.data)) yield* gather.addLong(entry.data);
+      checkLength(entry, entry.data.length);
+      continue;
     }
+    let length = 0;
+    for await (const piece of entry.data) {
+      length += piece.length;
+      if (!gather.add(piece)) yield* gather.addLong(piece);
+    }
+    checkLength(entry, length);
   }
   const offset = gather.total();
   const contents = yield* writeDirectory(gather, log, offset, time);
-  gather.add(endRecords(contents));
-  yield gather.take();
+  const end = endRecords(contents);
+  if (!gather.add(end)) yield* gather.addLong(end);
+  if (!gather.isEmpty()) yield gather.take();
   onFinished?.(contents);
 }
 
@@ -83,7 +86,7 @@ function writeHeader(
   out.write(entry.name, at + LOCAL_NAME);
   const end = writeLocalHeader(out, at, nameBytes, entry, time);
   gather.wrote(end - at);
-  return log.add(out.subarray(at + LOCAL_NAME, at + LOCAL_NAME + nameBytes), entry);
+  return log.add(out, at + LOCAL_NAME, nameBytes, entry);
 }
 
 async function* writeDirectory(
@@ -130,14 +133,14 @@ interface Gatherer {
   total(): number;
 }
 
-function createGatherer(): Gatherer {
+function createGatherer(isReused: boolean): Gatherer {
   let out = Buffer.allocUnsafeSlow(GATHERED);
   let at = 0;
   let taken = 0;
   const take = (): Buffer => {
     const full = out.subarray(0, at);
     taken += at;
-    out = Buffer.allocUnsafeSlow(GATHERED);
+    if (!isReused) out = Buffer.allocUnsafeSlow(GATHERED);
     at = 0;
     return full;
   };
@@ -167,12 +170,6 @@ function createGatherer(): Gatherer {
     take,
     total: () => taken + at,
   };
-}
-
-function sumOf(pieces: readonly Buffer[]): number {
-  let sum = 0;
-  for (const piece of pieces) sum += piece.length;
-  return sum;
 }
 
 function checkLength({ name, stored }: ReadyEntry, length: number): void {

@@ -1,9 +1,9 @@
 /** A dump that is stopped halfway through packaging, so that a test can do its worst at that moment. */
-import { startTcpProxy, type TcpProxy } from '../servers/tcp-proxy.js';
 import { waitUntil } from '../servers/wait-until.js';
 import type { DumpStatus } from '../../cli/miner/miner-client.js';
 import { ingest, makeKey, makeMiner, makeService, someDocuments, type Miner, type Service } from './service.js';
 import type { AditProcess } from './adit-process.js';
+import { startSourceLine, type SourceLine } from './source-line.js';
 import type { Stage } from './stage.js';
 
 export interface HeldDump {
@@ -13,7 +13,7 @@ export interface HeldDump {
   api: AditProcess & { url: string };
   packager: AditProcess;
   /** Between packagers and api-server. */
-  line: TcpProxy;
+  line: SourceLine;
   /** The dump's path. */
   path: string;
   /** How it stood when it was stopped. */
@@ -47,7 +47,7 @@ export async function holdDump(stage: Stage, { env = {}, apiEnv = {} }: HeldDump
 
 async function holdDumpOf(service: Service, apiEnv: Record<string, string>): Promise<HeldDump> {
   const api = await service.apiServer(apiEnv);
-  const line = await startTcpProxy(Number(new URL(api.url).port));
+  const line = await startSourceLine(Number(new URL(api.url).port));
   await ingest(api.url, await makeKey(service, 'admin'), 'texts', someDocuments(DOCUMENTS, DOCUMENT_BYTES));
   const minerKey = await makeKey(service);
   const miner = makeMiner(api.url, minerKey);

@@ -24,7 +24,10 @@ export interface FreshApiServer extends RunningApiServer {
 type Method = 'get' | 'head' | 'post' | 'put' | 'patch' | 'delete' | 'options';
 export type Client = Record<Method, (path: string) => supertest.Test>;
 
-export async function startFreshApiServer(databaseUrl?: string): Promise<FreshApiServer> {
+export async function startFreshApiServer(
+  databaseUrl?: string,
+  env: Record<string, string> = {},
+): Promise<FreshApiServer> {
   const dataDir = await mkdtemp(join(tmpdir(), 'adit-test-'));
   if (databaseUrl === undefined) await copyMigratedFolder(dataDir);
   const config = readApiServerConfig({
@@ -34,6 +37,7 @@ export async function startFreshApiServer(databaseUrl?: string): Promise<FreshAp
     PACKAGER_KEY,
     DATA_DIR: dataDir,
     VALIDATE_RESPONSES: 'true',
+    ...env,
   });
   const lines: string[] = [];
   const log: Logger = pino({ level: 'debug' }, { write: (line: string) => lines.push(line) });

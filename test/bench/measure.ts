@@ -37,3 +37,61 @@ export function report(what: string, ratio: number, limit: number): void {
   const verdict = ratio <= limit ? 'ok' : 'OVER';
   process.stdout.write(`${what.padEnd(72)} ${ratio.toFixed(2).padStart(7)}  (at most ${limit})  ${verdict}\n`);
 }
+
+/** Megabytes of resident memory that a packager may take. */
+export const MOST_MEMORY = 160;
+
+/** What a figure has to reach, or must not exceed. */
+export interface Limit {
+  least?: number;
+  most?: number;
+}
+
+/** Ratios by name, as they are printed in the end. */
+export interface Ratios {
+  /** @param name of the ratio in the line of JSON */
+  add(name: string, what: string, ratio: number, limit?: Limit): void;
+  /** Prints a table of all, and last one line of JSON: each ratio by its name, with its limit and whether it holds. */
+  print(): void;
+  /** A Markdown table of all. */
+  table(): string;
+}
+
+export function createRatios(): Ratios {
+  const rows: { name: string; what: string; ratio: number; limit: Limit }[] = [];
+  const isKept = (ratio: number, { least = -Infinity, most = Infinity }: Limit): boolean =>
+    ratio >= least && ratio <= most;
+  return {
+    add: (name, what, ratio, limit = {}) => void rows.push({ name, what, ratio, limit }),
+    print() {
+      for (const { what, ratio, limit } of rows) {
+        const verdict = isKept(ratio, limit) ? 'ok' : 'MISSED';
+        const bound = boundOf(limit);
+        process.stdout.write(
+          `${what.padEnd(76)} ${ratio.toFixed(2).padStart(8)}${bound === '' ? '' : `  (${bound})  ${verdict}`}\n`,
+        );
+      }
+      const entries = rows.map(({ name, ratio, limit }) => {
+        const rounded = Number(ratio.toPrecision(4));
+        return [name, { ratio: rounded, ...limit, ok: isKept(ratio, limit) }];
+      });
+      process.stdout.write(`${JSON.stringify(Object.fromEntries(entries))}\n`);
+    },
+    table() {
+      const lines = rows.map(({ what, ratio, limit }) => `| ${what} | ${ratio.toPrecision(3)} | ${boundOf(limit)} |`);
+      return ['| what | measured | wanted |', '| --- | --- | --- |', ...lines].join('\n');
+    },
+  };
+}
+
+function boundOf({ least, most }: Limit): string {
+  if (least !== undefined) return `at least ${least}`;
+  return most === undefined ? '' : `at most ${most}`;
+}
+
+/** @throws {Error} where nothing of that name was measured */
+export function medianOf(figures: Record<string, Figures>, name: string): number {
+  const found = figures[name];
+  if (found === undefined) throw new Error(`${name} was not measured`);
+  return found.p50;
+}

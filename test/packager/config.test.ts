@@ -25,6 +25,7 @@ describe("the packager's configuration", () => {
       packagerKey: 'the-key-of-a-packager',
       brokerUrl: 'stomp://localhost:61613',
       archiveStore: { type: 'folder', folder: '/var/adit/archives' },
+      contentFolder: '/var/adit/content',
       eventTtl: 86_400_000,
       stallTimeout: 300_000,
       concurrency: 1,

@@ -5,8 +5,9 @@ import { openStage, type Stage } from './packager-stage.js';
 import { execFile } from 'node:child_process';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { mkdir, utimes, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { LARGE_PACKAGE_REQUESTS } from '../../queue-config/index.js';
 import { findProgram } from '../servers/server-process.js';
@@ -123,6 +124,20 @@ describe('a package request', () => {
     release();
     expect((await stage.eventsUntil('Complete')).at(-1)?.dump).toBe('large');
     await packager.stop();
+  });
+
+  test('is preceded by a clearing of what died long ago', async () => {
+    const old = join(stage.archives, 'dumps', 'd0', '1', '.7.zip.0123456789abcdef');
+    const recent = join(stage.archives, 'dumps', 'd1', '1', '.8.zip.0123456789abcdef');
+    for (const path of [old, recent]) {
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, 'half an archive');
+    }
+    const yesterday = new Date(Date.now() - 25 * 60 * 60 * 1000);
+    await utimes(old, yesterday, yesterday);
+    await stage.start();
+    await waitUntil('the old one is gone', () => Promise.resolve(!existsSync(old)));
+    expect(existsSync(recent)).toBe(true);
   });
 
   test('of either kind may be left to other packagers', async () => {

@@ -238,7 +238,8 @@ function ceph({
     'mon data avail warn': 1,
     // A monitor gathers changes for a second before it decides; a start is a dozen of them.
     'paxos propose interval': 0.05,
-    'rgw frontends': `beast endpoint=127.0.0.1:${gatewayPort}`,
+    // Without it, small answers wait 40 ms for the acknowledgement of their headers.
+    'rgw frontends': `beast endpoint=127.0.0.1:${gatewayPort} tcp_nodelay=1`,
   };
   if (lifecycleDaySeconds !== undefined) settings['rgw lc debug interval'] = lifecycleDaySeconds;
   return ['[global]', ...Object.entries(settings).map(([name, value]) => `${name} = ${value}`), ''].join('\n');

@@ -2,6 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { text } from 'node:stream/consumers';
 import { openPromise } from 'yauzl';
+import { readStorageConfig } from '../../../api-server/config.js';
+import { openContentStore } from '../../../api-server/documents/content-store/open-content-store.js';
 import { createMinerClient } from '../../../cli/miner/miner-client.js';
 import { verifyBag } from '../../../cli/miner/verify-bag.js';
 import { ingest, makeKey, makeMiner, makeService, someDocuments, withDatabase, type Service } from '../service.js';
@@ -43,16 +45,22 @@ export function contents(stage: () => Stage): void {
   });
 }
 
-/** Flips the stored bytes of a file behind everybody's back. */
-function corrupt(service: Service, ref: string, format: string): Promise<void> {
-  return withDatabase(service, async (knex) => {
-    const document = knex('documents').select('id').where({ ref });
-    const changed = await knex('files')
-      .where({ format })
-      .whereIn('document_id', document)
-      .update({ bytes: knex.raw(`set_byte(bytes, 0, get_byte(bytes, 0) # 1)`) });
-    if (changed !== 1) throw new Error(`${changed} files were changed instead of one`);
-  });
+/** Flips a bit of what is stored of a file, in its segment, behind everybody's back. */
+async function corrupt(service: Service, ref: string, format: string): Promise<void> {
+  const { key, offset, size } = await withDatabase(service, (knex) =>
+    knex('files as f')
+      .join('documents as d', 'd.id', 'f.document_id')
+      .join('segments as s', 's.id', 'f.segment_id')
+      .where({ 'd.ref': ref, 'f.format': format })
+      .first<{ key: string; offset: string; size: string }>('s.key', 'f.offset', 's.size'),
+  );
+  const store = openContentStore(readStorageConfig(service.stores.env));
+  const pieces: Buffer[] = [];
+  for await (const piece of store.read(key, { start: 0, end: Number(size) })) pieces.push(piece);
+  const segment = Buffer.concat(pieces);
+  segment.writeUInt8(segment.readUInt8(Number(offset)) ^ 1, Number(offset));
+  await store.write(key, [segment]);
+  await store.close();
 }
 
 async function readEntry(file: string, name: string): Promise<string> {

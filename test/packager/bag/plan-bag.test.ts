@@ -156,11 +156,11 @@ describe('a bag whose files are fetched', () => {
 describe('a tag file that is too long to be kept', () => {
   test('is written again, byte for byte', async () => {
     const { listing } = docset(12_000);
-    async function* documents(): AsyncGenerator<DocumentOutcome> {
+    async function* documents(): AsyncGenerator<DocumentOutcome[]> {
       for await (const member of listing.members()) {
         const sha256 = createHash('sha256').update(member.ref).digest('hex');
         const path = `data/${member.ref}.txt`;
-        yield { member, files: [{ format: 'txt', path, outcome: { type: 'packed', sha256 } }] };
+        yield [{ member, files: [{ format: 'txt', path, outcome: { type: 'packed', sha256 } }] }];
       }
     }
     const written = async (keptBytes: number) => {

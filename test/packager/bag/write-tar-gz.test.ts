@@ -7,7 +7,8 @@ import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { writeTarGz } from '../../../packager/bag/write-tar-gz.js';
 import type { ArchiveEntry } from '../../../packager/zip/entry.js';
-import { describeReaders, run } from '../../readers/readers.js';
+import { describeReaders } from '../../readers/describe-readers.js';
+import { run } from '../../readers/readers.js';
 import { DATE, from, storedEntry, streamedEntry, zipOf } from '../zip/entries.js';
 
 const MIB = 1024 * 1024;

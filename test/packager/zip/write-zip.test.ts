@@ -69,6 +69,21 @@ describe('a zip', () => {
     }
   });
 
+  test('is the same where its memory is used again', async () => {
+    const entries = (): ArchiveEntry[] => [
+      storedEntry('a', 'a'.repeat(5 * MIB), 'store'),
+      streamedEntry(storedEntry('b', 'b'.repeat(2 * MIB), 'store'), 1_000_000),
+      { type: 'bytes', name: 'c', content: Buffer.from('c'.repeat(MIB)) },
+      storedEntry('d', 'd'.repeat(MIB), 'store'),
+    ];
+    const whole = await zipOf(entries());
+    const copies: Buffer[] = [];
+    for await (const piece of writeZip(scribbledOver(entries()), { date: DATE, isReused: true })) {
+      copies.push(Buffer.from(piece));
+    }
+    expect(Buffer.concat(copies).equals(whole)).toBe(true);
+  });
+
   test('is the same in every time zone', async () => {
     const before = process.env['TZ'];
     try {
@@ -153,6 +168,22 @@ describe('ZIP64', () => {
     expect(behind?.relativeOffsetOfLocalHeader).toBe(30 + 5 + (isZip64 ? 20 : 0) + size);
     expect(behind?.extraFields.map(({ id, data }) => [id, data.length])).toEqual([[1, 8]]);
     expect(behind?.uncompressedSize).toBe(1);
+  });
+
+  test('ends whole where its last records lie across two pieces of output', async () => {
+    // A directory that fills the first piece but for 50 bytes, of the 98 that follow it.
+    const PIECE = 512 * 1024;
+    const first = 46 + 'large'.length + 20;
+    const longNames = 8 * (46 + 60_000 + 12);
+    const last = PIECE - 50 - first - longNames - 46 - 12;
+    const names = [...Array.from({ length: 8 }, (_, number) => `${number}`.padEnd(60_000, 'n')), 'l'.repeat(last)];
+    const { pieces, contents } = await makeZip([
+      zeros('large', 0x100000001),
+      ...names.map((name) => storedEntry(name, 'x', 'store')),
+    ]);
+    expect(contents.length).toBe(PIECE - 50);
+    expect(totalOf(pieces)).toBe(contents.offset + contents.length + 98);
+    expect((await directoryOf(pieces)).map(({ fileName }) => fileName)).toEqual(['large', ...names]);
   });
 
   test('is left out where everything fits, to the last byte', async () => {
@@ -319,6 +350,15 @@ describe('the date of entries', () => {
     expect(dosTime(new Date('2107-12-31T23:59:58Z'))).toEqual({ time: 0xbf7d, date: 0xff9f });
   });
 });
+
+/** A source that uses its memory again as soon as the next entry is asked for. */
+async function* scribbledOver(entries: Iterable<ArchiveEntry>): AsyncGenerator<ArchiveEntry> {
+  for (const entry of entries) {
+    yield entry;
+    if (entry.type === 'stored' && Buffer.isBuffer(entry.data)) entry.data.fill(0);
+    await Promise.resolve();
+  }
+}
 
 /** An entry of zeros, whose Buffers are one and the same. */
 function zeros(name: string, size: number): StoredEntry {

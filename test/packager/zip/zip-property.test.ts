@@ -9,7 +9,7 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { ArchiveEntry } from '../../../packager/zip/entry.js';
 import { createZipLength } from '../../../packager/zip/zip-length.js';
-import { describeReaders } from '../../readers/readers.js';
+import { describeReaders } from '../../readers/describe-readers.js';
 import { readZip } from '../read-bag.js';
 import { storedEntry, streamedEntry, zipOf } from './entries.js';
 

@@ -1,0 +1,125 @@
+/**
+ * Adit's archive engine in a process of its own, from one folder into another: told over IPC what to write, it answers how
+ * long that took. It is started before it is measured, as a packager is.
+ */
+import { createReadStream, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { pMapIterable } from 'p-map';
+import { openFolderArchiveStore } from '../../packager/archive-store/folder-archive-store.js';
+import { fetchDocuments } from '../../packager/source/documents.js';
+import type { Listing } from '../../packager/source/listing.js';
+import { parseLine, type Segment } from '../../packager/source/members.js';
+import { createPackedMembers } from '../../packager/source/packed-members.js';
+import { createSourceClient } from '../../packager/source/source-client.js';
+import type { ArchiveEntry } from '../../packager/zip/entry.js';
+import { createZipLength } from '../../packager/zip/zip-length.js';
+import { writeZip } from '../../packager/zip/write-zip.js';
+
+/** What is to be archived: documents in segments, or documents each in a file of its own, to be deflated on the way. */
+export type Task =
+  { type: 'copy'; listing: string; content: string } | { type: 'deflate'; refs: string; folder: string };
+
+export interface Order {
+  task: Task;
+  /** Folder of the archive. */
+  into: string;
+  /** The archive's key. */
+  key: string;
+}
+
+export interface Answer {
+  milliseconds: number;
+  bytes: number;
+  /** Resident memory at its highest, in kilobytes, as the operating system counted it. */
+  peakKilobytes: number;
+}
+
+const FORMAT = 'txt';
+const FILES_AT_ONCE = 8;
+
+process.on('message', (order: Order) => {
+  carryOut(order).then(
+    (answer) => process.send?.(answer),
+    (error: unknown) => {
+      process.stderr.write(`${String(error)}\n`);
+      process.exit(1);
+    },
+  );
+});
+process.on('disconnect', () => process.exit());
+
+async function carryOut({ task, into, key }: Order): Promise<Answer> {
+  const { entries, size } = task.type === 'copy' ? await copied(task) : await deflated(task);
+  const store = openFolderArchiveStore(into);
+  const started = performance.now();
+  const bytes = writeZip(entries, { date: new Date('2026-01-01T00:00:00Z'), isReused: true });
+  const written = await store.write(key, bytes, { mediaType: 'application/zip', size });
+  const milliseconds = performance.now() - started;
+  return { milliseconds, bytes: written.size, peakKilobytes: peakMemory() };
+}
+
+interface Entries {
+  entries: AsyncIterable<ArchiveEntry>;
+  size?: number;
+}
+
+async function copied({ listing: path, content }: Extract<Task, { type: 'copy' }>): Promise<Entries> {
+  const listing = await readListed(path);
+  const ending = new AbortController();
+  const base = new URL('http://127.0.0.1/api/docsets/1');
+  const client = createSourceClient({
+    apiUrl: base,
+    packagerKey: '',
+    signal: ending.signal,
+    resources: { contentFolder: content },
+  });
+  const length = createZipLength();
+  for await (const { ref, files } of listing.members()) {
+    const { size = 0, stored } = files[FORMAT] ?? {};
+    length.add({ name: `${ref}.${FORMAT}`, size, stored: stored?.length ?? 0 });
+  }
+  const documents = fetchDocuments(client, listing, { formats: [FORMAT], base, isReused: true });
+  return { entries: storedEntries(documents), size: length.total() };
+}
+
+async function* storedEntries(documents: ReturnType<typeof fetchDocuments>): AsyncGenerator<ArchiveEntry> {
+  for await (const { member, files } of documents) {
+    const [file] = files;
+    if (file?.type !== 'stored') throw new Error(`${member.ref} is not to be had from a segment`);
+    yield { ...file, name: `${member.ref}.${FORMAT}` };
+  }
+}
+
+/** A listing that lies in a file, kept as a packager keeps one. */
+async function readListed(path: string): Promise<Listing> {
+  const packed = createPackedMembers([FORMAT]);
+  const segments = new Map<string, Segment>();
+  let size = 0;
+  for await (const line of createInterface({ input: createReadStream(path) })) {
+    const read = parseLine(line, segments);
+    if (read.type === 'segment') segments.set(read.segment.id, read.segment);
+    if (read.type !== 'member') continue;
+    packed.add(read.member);
+    size += 1;
+  }
+  // eslint-disable-next-line @typescript-eslint/require-await -- the same type as a listing that is read again
+  async function* members() {
+    yield* packed.members();
+  }
+  return { docset: { id: '1' } as Listing['docset'], size, bytes: 0, storedBytes: 0, isStored: true, members };
+}
+
+async function deflated({ refs: path, folder }: Extract<Task, { type: 'deflate' }>): Promise<Entries> {
+  const refs = (await readFile(path, 'utf8')).trimEnd().split('\n');
+  const read = async (ref: string): Promise<ArchiveEntry> => {
+    const name = `${ref}.${FORMAT}`;
+    return { type: 'bytes', name, content: await readFile(join(folder, name)) };
+  };
+  return { entries: pMapIterable(refs, read, { concurrency: FILES_AT_ONCE, backpressure: 4 * FILES_AT_ONCE }) };
+}
+
+function peakMemory(): number {
+  return Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]);
+}
