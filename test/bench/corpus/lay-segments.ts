@@ -63,6 +63,7 @@ async function readNew(folder: string, { ref, title }: CorpusDocument) {
   const digest = createHash('sha256').update(bytes).digest();
   return {
     document: { line: 0, ref, title, creator: null, date: null, metadata: {}, heading: title, digest },
+    abstract: '',
     file: { format: 'txt', mediaType: 'text/plain', sha256: digest.toString('hex'), bytes },
   };
 }
