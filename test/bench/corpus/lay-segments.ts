@@ -62,8 +62,7 @@ async function readNew(folder: string, { ref, title }: CorpusDocument) {
   const bytes = await readFile(join(folder, `${ref}.txt`));
   const digest = createHash('sha256').update(bytes).digest();
   return {
-    document: { line: 0, ref, title, creator: null, date: null, metadata: {}, heading: title, digest },
-    abstract: '',
+    document: { line: 0, ref, title, creator: null, date: null, metadata: {}, heading: title, abstract: '', digest },
     file: { format: 'txt', mediaType: 'text/plain', sha256: digest.toString('hex'), bytes },
   };
 }
