@@ -1,7 +1,7 @@
 /** `adit keys create | list | revoke` */
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import type { Knex } from 'knex';
 import { ROLES, type Role } from '../api-server/miners/caller.js';
+import type { Database } from '../api-server/db/open-database.js';
 import type * as Miners from '../api-server/miners/miners.js';
 
 export function addKeyCommands(keys: Command): void {
@@ -20,7 +20,7 @@ export function addKeyCommands(keys: Command): void {
     .action(revoke);
 }
 
-const onMiners = async <T>(work: (miners: typeof Miners, knex: Knex) => Promise<T>): Promise<T> => {
+const onMiners = async <T>(work: (miners: typeof Miners, knex: Database['knex']) => Promise<T>): Promise<T> => {
   const [{ withDatabase }, miners] = await Promise.all([
     import('./database.js'),
     import('../api-server/miners/miners.js'),
