@@ -9,7 +9,7 @@ export interface ConnectionPool {
    */
   use<T>(work: (connection: StompConnection) => Promise<T>): Promise<T>;
   /** Ends the connections that are kept; those in use end with their work. */
-  close(): Promise<void>;
+  close(): void;
 }
 
 /** Milliseconds for which a connection waits for its next work: shorter than any heart-beat, so that silence stays silence. */
@@ -73,7 +73,6 @@ export function createConnectionPool(connect: () => Promise<StompConnection>): C
         clearTimeout(timer);
         connection.drop(new BrokerUnavailableError('the broker port was closed'));
       }
-      return Promise.resolve();
     },
   };
 }

@@ -70,7 +70,7 @@ export function openBroker({ urls, connectTimeoutMs = 3_000, receiptTimeoutMs = 
     drain: (destination, onBatch, options = {}) =>
       pool.use((connection) => drainQueue(connection, destination, onBatch, options)),
     async close() {
-      await pool.close();
+      pool.close();
       await Promise.all([...consumers].map((consumer) => consumer.abandon()));
       consumers.clear();
     },

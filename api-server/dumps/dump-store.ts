@@ -1,7 +1,7 @@
 /** Dumps in the database. */
 import type { Knex } from 'knex';
-import { PHASES, type Phase } from '../../queue-config/index.js';
-import { newDump, type Archive, type Container, type Counts, type Dump, type Outcome, type Status } from './dump.js';
+import { PHASES, type Container, type Phase } from '../../queue-config/index.js';
+import { newDump, type Archive, type Counts, type Dump, type Outcome, type Status } from './dump.js';
 import type { FailureSlug } from './failures.js';
 
 interface Row {

@@ -1,10 +1,6 @@
 /** A dump: what a miner asked for, how far it is, and how it ended (design §4). */
-import type { Phase, PhaseSpan } from '../../queue-config/index.js';
+import type { Container, Phase, PhaseSpan } from '../../queue-config/index.js';
 import type { FailureSlug } from './failures.js';
-
-/** What an archive is. */
-export const CONTAINERS = ['zip', 'tar.gz'] as const;
-export type Container = (typeof CONTAINERS)[number];
 
 /** Where the finished archive is. */
 export type Archive =

@@ -1,9 +1,10 @@
 /** The kick-off: a dump is asked for. */
 import { randomUUID } from 'node:crypto';
+import type { Container } from '../../queue-config/index.js';
 import { ProblemError } from '../http/problems.js';
 import { dismissDump } from './dismiss-dump.js';
 import { isOutage } from './drain-events.js';
-import { asOf, isLive, type Container, type Dump } from './dump.js';
+import { asOf, isLive, type Dump } from './dump.js';
 import type { DumpParts } from './dump-parts.js';
 import { pollDump, type PollResult } from './poll-dump.js';
 import { publishRequest } from './publish.js';

@@ -1,6 +1,7 @@
 /** Dumps over HTTP (design §5). */
 import type { Request } from 'express';
 import type { Knex } from 'knex';
+import { DEFAULT_CONTAINER, parseContainer, type Container } from '../../queue-config/index.js';
 import { ownDocset, type Docset } from '../docsets/docsets.js';
 import { wantedFormats } from '../docsets/formats.js';
 import { ProblemError } from '../http/problems.js';
@@ -8,7 +9,7 @@ import { originOf, param, queryParam, type Answer, type Route } from '../http/ro
 import { MINERS, type Caller } from '../miners/caller.js';
 import { ArchiveStoreError } from './archive-links/archive-links.js';
 import { dismissDump } from './dismiss-dump.js';
-import { CONTAINERS, asOf, isLive, type Container, type Dump } from './dump.js';
+import { asOf, isLive, type Dump } from './dump.js';
 import type { DumpParts } from './dump-parts.js';
 import { pollDump, type PollResult } from './poll-dump.js';
 import { requestDump } from './request-dump.js';
@@ -26,7 +27,7 @@ export function dumpRoutes(parts: DumpParts, knex: Knex): Route[] {
     const id = param(request, 'docset');
     const owned = ownDocset(knex, id, caller);
     const formats = await wanted(request, owned);
-    const container = containerOf(request) ?? 'zip';
+    const container = containerOf(request) ?? DEFAULT_CONTAINER;
     const [docset, newest] = await Promise.all([owned, parts.store.newest(id, { formats, container })]);
     return { docset, formats, container, newest };
   };
@@ -39,7 +40,7 @@ export function dumpRoutes(parts: DumpParts, knex: Knex): Route[] {
     const container = containerOf(request);
     const [dump] = await Promise.all([parts.store.newest(id, { formats, container }), owned]);
     if (dump !== undefined) return dump;
-    const how = dumpPath({ docset: id, formats: formats ?? ['txt'], container: container ?? 'zip' });
+    const how = dumpPath({ docset: id, formats: formats ?? ['txt'], container: container ?? DEFAULT_CONTAINER });
     throw new ProblemError(
       'dump-not-requested',
       `No dump of docset ${id} was asked for${formats ? ` in ${formats.join(', ')}` : ''}${container ? ` as ${container}` : ''}. POST ${how} asks for one; then poll it with GET.`,
@@ -154,10 +155,7 @@ async function isStored({ links }: DumpParts, archive: { key: string; size: numb
   }
 }
 
-function containerOf(request: Request): Container | undefined {
-  const wanted = queryParam(request, 'archive');
-  return CONTAINERS.find((container) => container === wanted);
-}
+const containerOf = (request: Request): Container | undefined => parseContainer(queryParam(request, 'archive'));
 
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 

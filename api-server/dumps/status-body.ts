@@ -1,4 +1,5 @@
 /** A dump as a client sees it (design §5). */
+import { DEFAULT_CONTAINER } from '../../queue-config/index.js';
 import { PROBLEMS, problemType } from '../http/problems.js';
 import { isLive, type Dump } from './dump.js';
 import type { PollResult } from './poll-dump.js';
@@ -15,9 +16,9 @@ export function archivePath({ docset, ...wanted }: Wanted): string {
   return `/api/docsets/${docset}/dump/archive${queryOf(wanted)}`;
 }
 
-/** A zip goes without saying. */
+/** The default container goes without saying. */
 export function queryOf({ formats, container }: Pick<Dump, 'formats' | 'container'>): string {
-  return `?fmt=${formats.join(',')}${container === 'zip' ? '' : `&archive=${container}`}`;
+  return `?fmt=${formats.join(',')}${container === DEFAULT_CONTAINER ? '' : `&archive=${container}`}`;
 }
 
 /** The status body. `done` is in every one of them, so that no client loops for ever on a failure. */

@@ -1,5 +1,11 @@
 /** Builds the archive of one request: from a listing to a manifest in the store. */
-import { decodeManifest, encodeManifest, type DumpManifest, type PackageRequest } from '../../queue-config/index.js';
+import {
+  MEDIA_TYPES,
+  decodeManifest,
+  encodeManifest,
+  type DumpManifest,
+  type PackageRequest,
+} from '../../queue-config/index.js';
 import type { ArchiveStore, WrittenObject } from '../archive-store/archive-store.js';
 import { createBag } from '../bag/bag-entries.js';
 import type { BagCounts } from '../bag/outcomes.js';
@@ -13,7 +19,7 @@ import { verifyArchive } from '../verify-archive.js';
 import { entryDate } from '../zip/dos-time.js';
 import { writeZip, type ZipContents } from '../zip/write-zip.js';
 import { finishedAttempts, type ArchiveKeys } from './archive-keys.js';
-import { containerOf, MEDIA_TYPES } from './container.js';
+import { containerOf } from './container.js';
 import type { EventReporter } from './event-reporter.js';
 import { createProgressMeter } from './progress-meter.js';
 

@@ -1,4 +1,5 @@
 /** What the api-server needs of the store in which packagers put archives: to look, and to hand out links. */
+import { CONTAINERS, DEFAULT_CONTAINER, MEDIA_TYPES } from '../../../queue-config/index.js';
 
 export interface ArchiveLinks {
   /** The text of a small object; undefined where there is none. */
@@ -19,7 +20,7 @@ export class ArchiveStoreError extends Error {
 
 /** The media type of an archive, by its file's name. */
 export const mediaTypeOf = (filename: string): string =>
-  filename.endsWith('.tar.gz') ? 'application/gzip' : 'application/zip';
+  MEDIA_TYPES[CONTAINERS.find((container) => filename.endsWith(`.${container}`)) ?? DEFAULT_CONTAINER];
 
 /** How long a signed link is good, in seconds. */
 export const LINK_LIFETIME = 900;
