@@ -11,12 +11,8 @@ import { freeStorage } from './publish.js';
  * @throws {ProblemError} broker-unavailable: the dump is over, but its storage is not freed yet; asking again does that
  */
 export async function dismissDump(parts: DumpParts, dump: Dump): Promise<Dump> {
-  const ended = await parts.store.withDocsetLocked(dump.docset, async (dumps) => {
-    const current = (await dumps.ofId(dump.id)) ?? dump;
-    const next = endNow(current, new Date());
-    if (next !== current) await dumps.update(next);
-    return next;
-  });
+  const changed = await parts.store.change(dump.id, (current) => endNow(current, new Date()));
+  const ended = changed ?? (await parts.store.byId(dump.id)) ?? dump;
   try {
     await freeStorage(parts, ended);
   } catch (error) {

@@ -59,13 +59,7 @@ export function isOutage(error: unknown): boolean {
 async function foldBatch(parts: DumpParts, docset: string, messages: ReceivedMessage[]): Promise<Dump[]> {
   const { events, unreadable } = readEvents(parts, docset, messages);
   const manifests = await readManifests(parts, events);
-  const changed = await parts.store.withDocsetLocked(docset, async (dumps) => {
-    const before = await dumps.live();
-    const after = foldAll(parts, before, events, manifests);
-    const changes = after.filter((dump, index) => dump !== before[index]);
-    for (const dump of changes) await dumps.update(dump);
-    return changes;
-  });
+  const changed = await parts.store.changeLive(docset, (live) => foldAll(parts, live, events, manifests));
   for (const dump of changed.filter((each) => !isLive(each))) parts.metrics.finished(dump.outcome.status);
   for (const letter of unreadable) await deadLetter(parts, docset, letter);
   return changed;

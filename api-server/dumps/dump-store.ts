@@ -1,7 +1,7 @@
 /** Dumps in the database. */
 import type { Knex } from 'knex';
 import { PHASES, type Container, type Phase } from '../../queue-config/index.js';
-import { newDump, type Archive, type Counts, type Dump, type Outcome, type Status } from './dump.js';
+import { isLive, newDump, type Archive, type Counts, type Dump, type Outcome, type Status } from './dump.js';
 import type { FailureSlug } from './failures.js';
 
 interface Row {
@@ -45,10 +45,17 @@ export interface DumpStore {
   /** Dumps of docsets that a miner owns, newest first. */
   ofOwner(owner: string, limit: number): Promise<Dump[]>;
   /**
-   * Runs `work` while it holds the docset's row, so that every change to the dumps of a docset has its turn.
-   * @returns what `work` returns, once it is committed
+   * Changes a dump. A change is written only over what it was made from: where somebody else was quicker, it is made again.
+   * @param change pure; answers the same dump where nothing is to change
+   * @returns the dump as it was changed; undefined where it was not, or is not there
    */
-  withDocsetLocked<T>(docset: string, work: (dumps: LockedDumps) => Promise<T>): Promise<T>;
+  change(id: string, change: (current: Dump) => Dump): Promise<Dump | undefined>;
+  /**
+   * The same for the live dumps of a docset: all changes are written, or none.
+   * @param change gets them oldest first, and answers them in that order
+   * @returns those that were changed
+   */
+  changeLive(docset: string, change: (live: Dump[]) => Dump[]): Promise<Dump[]>;
   /**
    * Adds a dump of the same docset, formats and container behind `newest`, and on disk.
    * @returns undefined where somebody else has just done so
@@ -59,17 +66,6 @@ export interface DumpStore {
   /** Takes back a dump whose request never reached the broker. */
   deleteUnpublished(id: string): Promise<void>;
   markStorageFreed(id: string, now: Date): Promise<void>;
-}
-
-/** The dumps of one docset, under its lock. */
-export interface LockedDumps {
-  /** Live dumps, oldest first. */
-  live(): Promise<Dump[]>;
-  ofId(id: string): Promise<Dump | undefined>;
-  /** Writes what polls change. Not `published` and `storageFreed`, which are noted outside the lock. */
-  update(dump: Dump): Promise<void>;
-  /** Writes a dump that is to be asked for again. */
-  renew(dump: Dump): Promise<void>;
 }
 
 export function createDumpStore(knex: Knex): DumpStore {
@@ -98,24 +94,12 @@ export function createDumpStore(knex: Knex): DumpStore {
         .limit(limit);
       return (rows as Row[]).map(toDump);
     },
-    withDocsetLocked: (docset, work) =>
-      knex.transaction(async (trx) => {
-        await trx('docsets').select('id').where('id', docset).forUpdate();
-        return work({
-          live: async () =>
-            (await dumps(trx).where('docset_id', docset).whereIn('status', LIVE).orderBy('created')).map(toDump),
-          async ofId(id) {
-            const rows = await dumps(trx).where('id', id);
-            return rows[0] && toDump(rows[0]);
-          },
-          async update(dump) {
-            await trx('dumps').where('id', dump.id).update(changesOf(dump));
-          },
-          async renew(dump) {
-            await trx('dumps').where('id', dump.id).update(toRow(dump));
-          },
-        });
-      }),
+    async change(id, change) {
+      const [changed] = await changeAll(knex, { id }, (found) => found.map(change));
+      return changed;
+    },
+    changeLive: (docset, change) =>
+      changeAll(knex, (query) => void query.where('docset_id', docset).whereIn('status', LIVE), change),
     async insertAfter(known, facts) {
       // The newest is told by its time, which the clocks of two api-servers must not turn round.
       const earliest = known === undefined ? 0 : known.created.getTime() + 1;
@@ -128,13 +112,11 @@ export function createDumpStore(knex: Knex): DumpStore {
       return rows.length === 0 ? undefined : dump;
     },
     async markPublished({ id, attempt }, now) {
-      // Not worth a wait for the disk: what a crash forgets here is only published once more.
-      const { rows } = await knex.raw<{ rows: unknown[] }>(
-        `with relaxed as (select set_config('synchronous_commit', 'off', true))
-         update dumps set published = coalesce(published, ?) from relaxed where id = ? and attempt = ? returning id`,
-        [now, id, attempt],
-      );
-      return rows.length === 1;
+      // What a crash forgets here is only published once more.
+      const count = await inNoHurry(dumps().where({ id, attempt })).update({
+        published: knex.raw('coalesce(published, ?)', [now]),
+      });
+      return count === 1;
     },
     async deleteUnpublished(id) {
       await knex('dumps').where({ id, attempt: 1 }).whereNull('published').whereIn('status', LIVE).delete();
@@ -143,6 +125,61 @@ export function createDumpStore(knex: Knex): DumpStore {
       await knex('dumps').where('id', id).update({ storage_freed: now });
     },
   };
+}
+
+/** Reads dumps, oldest first, and writes what `change` makes of them, until nobody comes in between. @returns the changed ones */
+async function changeAll(
+  knex: Knex,
+  which: Partial<Row> | ((query: Knex.QueryBuilder) => void),
+  change: (found: Dump[]) => Dump[],
+): Promise<Dump[]> {
+  for (;;) {
+    // PostgreSQL's own number of the transaction that wrote the row: it tells whether the row is still the one that was read.
+    const rows = await knex('dumps')
+      .where(which as never)
+      .orderBy('created')
+      .select<(Row & { version: string })[]>('*', knex.raw('xmin::text as version'));
+    const before = rows.map(toDump);
+    const changes = change(before).flatMap((dump, index) => {
+      const [row, was] = [rows[index], before[index]];
+      if (row === undefined || was === undefined || dump === was) return [];
+      // The news of work under way is worth no wait for the disk: what a crash forgets of it, later news or the manifest tells.
+      return [{ dump, version: row.version, isUrgent: !isLive(dump) || dump.attempt !== was.attempt }];
+    });
+    if (await writeAll(knex, changes)) return changes.map(({ dump }) => dump);
+  }
+}
+
+interface Change {
+  dump: Dump;
+  /** Of the row that it was made from. */
+  version: string;
+  isUrgent: boolean;
+}
+
+/** @returns false where one of the rows is no longer of its version; then nothing was written */
+async function writeAll(knex: Knex, changes: Change[]): Promise<boolean> {
+  const write = async (db: Knex, { dump, version, isUrgent }: Change): Promise<boolean> => {
+    const row = db('dumps').where('id', dump.id).whereRaw('xmin::text = ?', [version]);
+    return (await (isUrgent ? row : inNoHurry(row)).update(toRow(dump))) === 1;
+  };
+  const [first] = changes;
+  if (first === undefined) return true;
+  if (changes.length === 1) return write(knex, first);
+  const trx = await knex.transaction();
+  for (const each of changes) {
+    if (await write(trx, each)) continue;
+    await trx.rollback();
+    return false;
+  }
+  await trx.commit();
+  return true;
+}
+
+/** The update is committed without a wait for the disk. */
+function inNoHurry(query: Knex.QueryBuilder): Knex.QueryBuilder {
+  const relaxed = "select set_config('synchronous_commit', 'off', true)";
+  return query.withMaterialized('relaxed', (cte) => void cte.fromRaw(`(${relaxed}) as setting`)).updateFrom('relaxed');
 }
 
 function toDump(row: Row): Dump {

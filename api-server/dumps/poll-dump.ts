@@ -4,7 +4,6 @@ import { isOutage, drainEvents, findManifest } from './drain-events.js';
 import { asOf, isLive, nextAttempt, type Dump } from './dump.js';
 import type { DumpParts } from './dump-parts.js';
 import { adoptManifest } from './fold-event.js';
-import type { LockedDumps } from './dump-store.js';
 import { judgeLease, type LeaseDecision } from './lease-policy.js';
 import { freeStorage, publishRequest } from './publish.js';
 
@@ -58,22 +57,16 @@ async function adoptStored(parts: DumpParts, dump: Dump): Promise<Dump | undefin
 
 async function adopt(parts: DumpParts, dump: Dump, manifest: DumpManifest): Promise<Dump> {
   const { archiveTtl } = parts.terms;
-  const adopted = await changeIf(parts, dump, isLive, async (dumps, current) => {
-    const next = adoptManifest(current, manifest, { now: new Date(), archiveTtl });
-    await dumps.update(next);
-    return next;
-  });
+  const adopted = await changeIf(parts, dump, isLive, (current) =>
+    adoptManifest(current, manifest, { now: new Date(), archiveTtl }),
+  );
   if (adopted === undefined) return reload(parts, dump);
   parts.metrics.finished(adopted.outcome.status);
   return adopted;
 }
 
 async function renew(parts: DumpParts, dump: Dump): Promise<Dump> {
-  const renewed = await changeIf(parts, dump, stillSays(parts, 'renew'), async (dumps, current) => {
-    const next = nextAttempt(current, new Date());
-    await dumps.renew(next);
-    return next;
-  });
+  const renewed = await changeIf(parts, dump, stillSays(parts, 'renew'), (current) => nextAttempt(current, new Date()));
   if (renewed !== undefined) {
     parts.log.warn({ dump: dump.id, attempt: renewed.attempt }, 'a packager was lost; asking again');
     await publishRequest(parts, renewed);
@@ -82,16 +75,14 @@ async function renew(parts: DumpParts, dump: Dump): Promise<Dump> {
 }
 
 async function giveUp(parts: DumpParts, dump: Dump): Promise<Dump> {
-  const now = new Date();
   const detail = `The dump was asked for ${dump.attempt} times, and each time nothing more was heard of it.`;
-  const lost = await changeIf(parts, dump, stillSays(parts, 'give-up'), async (dumps, current) => {
-    const next: Dump = {
+  const lost = await changeIf(parts, dump, stillSays(parts, 'give-up'), (current) => {
+    const now = new Date();
+    return {
       ...current,
       updated: now,
       outcome: { status: 'failed', finished: now, error: { code: 'packager-lost', detail } },
     };
-    await dumps.update(next);
-    return next;
   });
   if (lost === undefined) return reload(parts, dump);
   parts.metrics.finished('failed');
@@ -105,17 +96,14 @@ function stillSays({ terms }: DumpParts, decision: LeaseDecision): (current: Dum
   return (current) => judgeLease(current, new Date(), terms) === decision;
 }
 
-/** Changes a dump under its docset's lock, where what made us want to holds there as well. */
+/** Changes a dump where what made us want to still holds. */
 function changeIf(
   { store }: DumpParts,
-  { id, docset }: Dump,
+  { id }: Dump,
   holds: (current: Dump) => boolean,
-  change: (dumps: LockedDumps, current: Dump) => Promise<Dump>,
+  change: (current: Dump) => Dump,
 ): Promise<Dump | undefined> {
-  return store.withDocsetLocked(docset, async (dumps) => {
-    const current = await dumps.ofId(id);
-    return current === undefined || !holds(current) ? undefined : change(dumps, current);
-  });
+  return store.change(id, (current) => (holds(current) ? change(current) : current));
 }
 
 async function reload({ store }: DumpParts, dump: Dump): Promise<Dump> {
@@ -126,7 +114,7 @@ async function reload({ store }: DumpParts, dump: Dump): Promise<Dump> {
 async function settleExpiry(parts: DumpParts, known: Dump): Promise<Dump> {
   const dump = asOf(known, new Date());
   if (dump.outcome.status !== 'expired' || dump.storageFreed !== null) return dump;
-  await parts.store.withDocsetLocked(dump.docset, (dumps) => dumps.update(dump));
+  await parts.store.change(dump.id, (current) => asOf(current, new Date()));
   try {
     await freeStorage(parts, dump);
   } catch (error) {
