@@ -1,6 +1,7 @@
 /** Collections: what there is to search and to make docsets of. */
 import type { Knex } from 'knex';
 import { ProblemError } from '../http/problems.js';
+import { checkerOf, DEFAULT_SCHEMA } from './metadata-schema.js';
 
 export interface Collection {
   id: string;
@@ -12,6 +13,10 @@ export interface Collection {
   language: string;
   /** JSON Schema of the metadata. */
   schema: object;
+  /** True where metadata have to fit the schema. */
+  schema_given: boolean;
+  /** How many there are now. */
+  documents: string;
   revision: string;
   created: Date;
 }
@@ -36,12 +41,14 @@ export const LANGUAGES = [
 /** Formats that may be asked for although no document has them: then every member is left out, and the dump says so. */
 export const WELL_KNOWN_FORMATS = ['meta', 'txt', 'pdf', 'html', 'xml', 'json'];
 
-/** What a document has at the least. */
-const DEFAULT_SCHEMA = {
-  $schema: 'http://json-schema.org/draft-04/schema#',
-  type: 'object',
-  properties: { title: { type: 'string' }, creator: { type: 'string' }, date: { type: 'string' } },
-};
+/** What may be changed of a collection; a schema that is null gives way to one that is derived. */
+export interface CollectionChange {
+  name?: string;
+  description?: string | null;
+  source?: string | null;
+  licence?: string | null;
+  schema?: object | null;
+}
 
 export const listCollections = (knex: Knex): Promise<Collection[]> =>
   knex('collections').orderBy('id').select<Collection[]>('*').then();
@@ -65,46 +72,55 @@ export async function meantCollection(knex: Knex, id: string | undefined): Promi
   return only;
 }
 
-/** @throws {ProblemError} `collection-exists` */
-export async function createCollection(knex: Knex, collection: NewCollection): Promise<Collection> {
+/** @throws {ProblemError} `collection-exists`, `request-invalid` for a schema that cannot be used */
+export async function createCollection(knex: Knex, { schema, ...facts }: NewCollection): Promise<Collection> {
   const [created] = await knex('collections')
-    .insert({
-      language: 'english',
-      ...collection,
-      schema: JSON.stringify(collection.schema ?? DEFAULT_SCHEMA),
-    })
+    .insert({ language: 'english', ...facts, ...schemaColumns(schema) })
     .onConflict('id')
     .ignore()
     .returning<Collection[]>('*');
-  if (created === undefined) throw new ProblemError('collection-exists', `There is a collection ${collection.id}.`);
+  if (created === undefined) throw new ProblemError('collection-exists', `There is a collection ${facts.id}.`);
   return created;
 }
 
-export async function countDocuments(knex: Knex, collection: string): Promise<number> {
-  const row = await knex('documents')
-    .where({ collection_id: collection, current: true })
-    .count<{ count: string }[]>({ count: '*' })
-    .first();
-  return Number(row?.count ?? 0);
+/**
+ * A new schema holds for what is ingested from now on.
+ * @throws {ProblemError} `collection-not-found`, `request-invalid` for a schema that cannot be used
+ */
+export async function changeCollection(
+  knex: Knex,
+  id: string,
+  { schema, ...facts }: CollectionChange,
+): Promise<Collection> {
+  await findCollection(knex, id);
+  const columns = schema === undefined ? facts : { ...facts, ...schemaColumns(schema ?? undefined) };
+  await knex('collections').where({ id }).update(columns);
+  return findCollection(knex, id);
 }
 
-/** How many documents each collection has, by its id. */
-export async function countByCollection(knex: Knex): Promise<Map<string, number>> {
-  const rows = await knex('documents')
-    .where({ current: true })
-    .groupBy('collection_id')
-    .select<{ id: string; count: string }[]>('collection_id as id', knex.raw('count(*)'));
-  return new Map(rows.map(({ id, count }) => [id, Number(count)]));
+function schemaColumns(schema: object | undefined) {
+  if (schema !== undefined) checkerOf(schema);
+  return { schema: JSON.stringify(schema ?? DEFAULT_SCHEMA), schema_given: schema !== undefined };
+}
+
+interface CollectionFormats {
+  /** How many documents have each of the formats that there are, by format. */
+  counts: Record<string, number>;
+  /** Those that may be asked for: a docset may still have what no current document has. */
+  known: string[];
 }
 
 /** The formats that documents of the collection have, and those that may be asked for anyway. */
-export async function formatsOf(knex: Knex, collection: string): Promise<{ present: string[]; known: string[] }> {
+export async function formatsOf(knex: Knex, collection: string): Promise<CollectionFormats> {
   const rows = await knex('collection_formats')
     .where({ collection_id: collection })
     .orderBy('format')
-    .select<{ format: string }[]>('format');
-  const present = rows.map(({ format }) => format);
-  return { present, known: [...new Set([...WELL_KNOWN_FORMATS, ...present])] };
+    .select<{ format: string; documents: string }[]>('format', 'documents');
+  const counts = rows.map(({ format, documents }) => [format, Number(documents)] as const);
+  return {
+    counts: Object.fromEntries(counts.filter(([, documents]) => documents > 0)),
+    known: [...new Set([...WELL_KNOWN_FORMATS, ...rows.map(({ format }) => format)])],
+  };
 }
 
 /** Names of the metadata that the schema tells of, and of those that documents have: what a query may name. */
@@ -119,11 +135,10 @@ export async function fieldsOf(knex: Knex, { id, schema }: Collection): Promise<
 
 /** How many documents there are of each year, in the order of the years; those of no year are left out. */
 export async function yearsOf(knex: Knex, collection: string): Promise<{ year: number; documents: number }[]> {
-  const rows = await knex('documents')
-    .where({ collection_id: collection, current: true })
-    .whereNotNull('year')
-    .groupBy('year')
+  const rows = await knex('collection_years')
+    .where({ collection_id: collection })
+    .where('documents', '>', 0)
     .orderBy('year')
-    .select<{ year: number; documents: string }[]>('year', knex.raw('count(*) as documents'));
+    .select<{ year: number; documents: string }[]>('year', 'documents');
   return rows.map(({ year, documents }) => ({ year, documents: Number(documents) }));
 }

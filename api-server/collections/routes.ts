@@ -1,13 +1,11 @@
 /** Collections over HTTP. */
 import type { Request } from 'express';
-import { ProblemError } from '../http/problems.js';
 import { ANY_ROLE, MINERS } from '../miners/caller.js';
 import type { Answer, Route } from '../http/route.js';
 import { param } from '../http/route.js';
 import type { Parts } from '../parts.js';
 import {
-  countByCollection,
-  countDocuments,
+  changeCollection,
   createCollection,
   fieldsOf,
   findCollection,
@@ -15,9 +13,11 @@ import {
   listCollections,
   yearsOf,
   type Collection,
+  type CollectionChange,
   type NewCollection,
 } from './collections.js';
-import { ingest } from './ingest/ingest.js';
+import { ingestRoutes } from './ingest/routes.js';
+import { schemaOf } from './metadata-schema.js';
 import { search, type Search } from './search.js';
 
 export function collectionRoutes(parts: Parts): Route[] {
@@ -26,21 +26,21 @@ export function collectionRoutes(parts: Parts): Route[] {
     { method: 'get', path: '/collections', roles: ANY_ROLE, handler: list },
     { method: 'post', path: '/collections', roles: ['admin'], handler: create },
     { method: 'get', path: '/collections/:collection', roles: ANY_ROLE, handler: get },
+    { method: 'patch', path: '/collections/:collection', roles: ['admin'], handler: change },
     { method: 'get', path: '/collections/:collection/schema', roles: ANY_ROLE, handler: schema },
     { method: 'post', path: '/collections/:collection/search', roles: MINERS, handler: find },
-    { method: 'post', path: '/collections/:collection/documents', roles: ['admin'], handler: fill },
+    ...ingestRoutes(parts),
   ];
 
   async function list(): Promise<Answer> {
     const collections = await listCollections(knex);
-    const counts = await countByCollection(knex);
     return {
-      json: collections.map(({ id, name, description }) => ({
+      json: collections.map(({ id, name, description, documents }) => ({
         url: `/collections/${id}`,
         id,
         name,
         description,
-        documents: counts.get(id) ?? 0,
+        documents: Number(documents),
       })),
     };
   }
@@ -55,8 +55,13 @@ export function collectionRoutes(parts: Parts): Route[] {
     return { json: await describe(await findCollection(knex, param(request, 'collection'))) };
   }
 
+  async function change(request: Request): Promise<Answer> {
+    const collection = await changeCollection(knex, param(request, 'collection'), request.body as CollectionChange);
+    return { json: await describe(collection) };
+  }
+
   async function schema(request: Request): Promise<Answer> {
-    return { json: (await findCollection(knex, param(request, 'collection'))).schema };
+    return { json: await schemaOf(knex, await findCollection(knex, param(request, 'collection'))) };
   }
 
   async function find(request: Request): Promise<Answer> {
@@ -64,16 +69,9 @@ export function collectionRoutes(parts: Parts): Route[] {
     return { json: await search(parts, collection, request.body as Search) };
   }
 
-  async function fill(request: Request): Promise<Answer> {
-    if ((request.get('content-encoding') ?? 'identity') !== 'identity') {
-      throw new ProblemError('media-type-not-supported', 'Send the lines as they are, without Content-Encoding.');
-    }
-    const collection = await findCollection(knex, param(request, 'collection'));
-    return { json: await ingest(parts, collection, request) };
-  }
-
   async function describe(collection: Collection): Promise<object> {
     const { id, name, description, source, licence, language, created } = collection;
+    const { counts } = await formatsOf(knex, id);
     const url = `/collections/${id}`;
     return {
       url,
@@ -85,8 +83,10 @@ export function collectionRoutes(parts: Parts): Route[] {
       source,
       licence,
       language,
-      documents: await countDocuments(knex, id),
-      formats: (await formatsOf(knex, id)).present,
+      schema_given: collection.schema_given,
+      documents: Number(collection.documents),
+      formats: Object.keys(counts),
+      documents_by_format: counts,
       fields: await fieldsOf(knex, collection),
       years: await yearsOf(knex, id),
       revision: Number(collection.revision),

@@ -4,6 +4,7 @@ import { dumps, dumpsFollow } from '../dumps/migration.js';
 import { initial } from './migrations/0001-initial.js';
 import { segments } from './migrations/0003-segments.js';
 import { search } from './migrations/0005-search.js';
+import { ingest } from './migrations/0006-ingest.js';
 
 export interface NamedMigration {
   name: string;
@@ -17,6 +18,7 @@ const MIGRATIONS: readonly NamedMigration[] = [
   { name: '0003-segments', migration: segments },
   { name: '0004-dumps-follow', migration: dumpsFollow },
   { name: '0005-search', migration: search },
+  { name: '0006-ingest', migration: ingest },
 ];
 
 /** Any number will do, as long as every api-server uses the same. */

@@ -70,6 +70,11 @@ export const PROBLEMS = {
     title: 'There is no such collection',
     description: 'GET /api/collections lists the collections.',
   },
+  'ingest-not-found': {
+    status: 404,
+    title: 'There is no such ingest run',
+    description: 'It never existed, or it was left open for more than a day. Start another: POST to …/ingests.',
+  },
   'document-not-found': {
     status: 404,
     title: 'There is no such document',
@@ -109,6 +114,17 @@ export const PROBLEMS = {
     status: 409,
     title: 'There is a collection with this id already',
     description: 'Choose another id, or ingest into the one that is there.',
+  },
+  'ingest-finished': {
+    status: 409,
+    title: 'The ingest run is over',
+    description: 'A run ends once. Start another to send more documents: POST to …/ingests.',
+  },
+  'withdrawal-too-large': {
+    status: 409,
+    title: 'More than half of the collection would be withdrawn',
+    description:
+      'The source lacks more than half of the documents, as one does that is empty or the wrong one. Nothing was withdrawn. Finish the run with `"most": true` if that is right.',
   },
   'dump-gone': {
     status: 410,

@@ -6,13 +6,16 @@
  */
 import type { Knex } from 'knex';
 import { pMapIterable } from 'p-map';
+import { isStorable } from '../../http/request-body.js';
 import type { Parts } from '../../parts.js';
 import type { Collection } from '../collections.js';
+import { checkerOf, type MetadataCheck } from '../metadata-schema.js';
 import { startDeflatePool, type DeflatePool } from './deflate-pool.js';
 import { draftSegments, type PackedDocument } from './draft-segments.js';
 import { readLines, type Line } from './lines.js';
 import { RefusedLineError, readDocument, type NewDocument } from './read-document.js';
-import { findCurrent, type Counts } from './write-documents.js';
+import { claimRefs, type IngestRun } from './runs.js';
+import { findLatest, isThere, type Counts } from './write-documents.js';
 import { addCounts, writeSegment } from './write-segment.js';
 
 export interface Remark {
@@ -32,16 +35,27 @@ const BATCH = { documents: 50, bytes: 8 * 1024 * 1024 };
 /** From how many changed documents on the embedded engine's statistics are renewed: it never does that by itself. */
 const WORTH_ANALYSING = 100;
 
+type IngestParts = Pick<Parts, 'knex' | 'embedded' | 'content' | 'log'>;
+
+/** What a document has to be besides well formed. */
+interface Terms {
+  check: MetadataCheck;
+  /** The run over a source that these documents are a part of: a ref comes once in all of it. */
+  run?: IngestRun | undefined;
+}
+
 export async function ingest(
-  parts: Pick<Parts, 'knex' | 'embedded' | 'content' | 'log'>,
+  parts: IngestParts,
   collection: Collection,
   body: AsyncIterable<Buffer>,
+  run?: IngestRun,
 ): Promise<IngestReport> {
-  const { knex, embedded, log } = parts;
+  const { knex, log } = parts;
   const report: IngestReport = { added: 0, changed: 0, unchanged: 0, refused: [], partly_indexed: [] };
+  const terms = { check: collection.schema_given ? checkerOf(collection.schema) : () => undefined, run };
   const pool = startDeflatePool();
   try {
-    const batches = readBatches(readLines(body, LONGEST_LINE), report);
+    const batches = readBatches(knex, readLines(body, LONGEST_LINE), terms, report);
     const packed = pMapIterable(batches, (batch) => packChanged({ knex, pool }, collection, batch, report), {
       concurrency: pool.size,
     });
@@ -55,26 +69,36 @@ export async function ingest(
   } finally {
     await pool.close();
   }
-  const { added, changed } = report;
-  if (embedded && added + changed >= WORTH_ANALYSING) await knex.raw('vacuum analyze');
+  // What belongs to a run is counted once, at its end.
+  if (run === undefined) await renewStatistics(parts, report.added + report.changed);
   for (const remarks of [report.refused, report.partly_indexed]) remarks.sort((one, other) => one.line - other.line);
   log.info({ collection: collection.id, ...report, refused: report.refused.length }, 'ingested');
   return report;
 }
 
-async function* readBatches(lines: AsyncIterable<Line>, report: IngestReport): AsyncGenerator<NewDocument[]> {
+/** @param changed how many documents changed */
+export async function renewStatistics({ knex, embedded }: Pick<Parts, 'knex' | 'embedded'>, changed: number) {
+  if (embedded && changed >= WORTH_ANALYSING) await knex.raw('vacuum analyze');
+}
+
+async function* readBatches(
+  knex: Knex,
+  lines: AsyncIterable<Line>,
+  terms: Terms,
+  report: IngestReport,
+): AsyncGenerator<NewDocument[]> {
   const seen = new Set<string>();
   let batch: NewDocument[] = [];
   let bytes = 0;
   let broken: { error: unknown } | undefined;
   try {
     for await (const line of lines) {
-      const document = readLine(line, seen, report);
+      const document = readLine(line, seen, terms, report);
       if (document === undefined) continue;
       batch.push(document);
       bytes += document.files.reduce((sum, file) => sum + file.bytes.length, 0);
       if (batch.length < BATCH.documents && bytes < BATCH.bytes) continue;
-      yield batch;
+      yield await claimed(knex, batch, terms, report);
       batch = [];
       bytes = 0;
     }
@@ -82,16 +106,44 @@ async function* readBatches(lines: AsyncIterable<Line>, report: IngestReport): A
     // The client went away: what came whole is kept.
     broken = { error };
   }
-  if (batch.length > 0) yield batch;
+  if (batch.length > 0) yield await claimed(knex, batch, terms, report);
+  if (terms.run !== undefined) await claimRefused(knex, terms.run, report);
   if (broken !== undefined) throw broken.error;
 }
 
-function readLine(line: Line, seen: Set<string>, report: IngestReport): NewDocument | undefined {
+/** Leaves out what an earlier request of the same run had. */
+async function claimed(knex: Knex, batch: NewDocument[], { run }: Terms, report: IngestReport): Promise<NewDocument[]> {
+  if (run === undefined) return batch;
+  const refs = await claimRefs(
+    knex,
+    run,
+    batch.map(({ ref }) => ref),
+  );
+  const twice = batch.filter(({ ref }) => !refs.has(ref));
+  report.refused.push(
+    ...twice.map(({ line, ref }) => ({ line, ref, reason: 'another document of this run has the same ref' })),
+  );
+  return batch.filter(({ ref }) => refs.has(ref));
+}
+
+/** What is refused is in the source all the same: as it was before, it stays. */
+async function claimRefused(knex: Knex, run: IngestRun, { refused }: IngestReport): Promise<void> {
+  await claimRefs(
+    knex,
+    run,
+    refused.flatMap(({ ref }) => (ref !== null && isStorable(ref) ? ref : [])),
+  );
+}
+
+function readLine(line: Line, seen: Set<string>, { check }: Terms, report: IngestReport): NewDocument | undefined {
   try {
     if ('fault' in line) throw new RefusedLineError(line.fault);
     const document = readDocument(line.text, line.number);
-    if (seen.has(document.ref)) throw new RefusedLineError('another line before has the same ref', document.ref);
-    seen.add(document.ref);
+    const { ref, metadata } = document;
+    if (seen.has(ref)) throw new RefusedLineError('another line before has the same ref', ref);
+    seen.add(ref);
+    const fault = check(metadata);
+    if (fault !== undefined) throw new RefusedLineError(fault, ref);
     return document;
   } catch (error) {
     if (!(error instanceof RefusedLineError)) throw error;
@@ -107,8 +159,8 @@ async function packChanged(
   batch: NewDocument[],
   report: IngestReport,
 ): Promise<PackedDocument[]> {
-  const current = await findCurrent(knex, collection.id, batch);
-  const fresh = batch.filter(({ ref, digest }) => current.get(ref)?.digest.equals(digest) !== true);
+  const latest = await findLatest(knex, collection.id, batch);
+  const fresh = batch.filter((document) => !isThere(latest, document));
   report.unchanged += batch.length - fresh.length;
   if (fresh.length === 0) return [];
   const files = await pool.deflate(fresh.flatMap((document) => document.files));

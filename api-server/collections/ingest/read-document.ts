@@ -1,4 +1,5 @@
 /** One line of an ingest, read into what is stored. */
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { findUnstorable } from '../../http/request-body.js';
@@ -86,6 +87,8 @@ export function readDocument(text: string, number: number): NewDocument {
   if (fault !== undefined) throw new RefusedLineError(`${fault.pointer}: ${fault.detail}`, ref);
   if (files['meta'] !== undefined) throw new RefusedLineError('files/meta is made from the metadata', ref);
   const given = Object.entries(files).map(([format, content]) => readFile(format, content));
+  const broken = given.find(({ mediaType, bytes }) => SAYS_UTF8.test(mediaType) && !isUtf8(bytes));
+  if (broken !== undefined) throw new RefusedLineError(`files/${broken.format} is not valid UTF-8`, ref);
   return { line: number, ...describe(result.data.ref, metadata, given) };
 }
 
@@ -106,6 +109,8 @@ function readFile(format: string, content: z.infer<typeof file>): NewFile {
   const bytes = 'text' in content ? Buffer.from(content.text) : Buffer.from(content.base64, 'base64');
   return newFile(format, content.media_type ?? MEDIA_TYPES[format] ?? 'application/octet-stream', bytes);
 }
+
+const SAYS_UTF8 = /; ?charset=utf-8$/i;
 
 function newFile(format: string, mediaType: string, bytes: Buffer): NewFile {
   return { format, mediaType, sha256: createHash('sha256').update(bytes).digest('hex'), bytes };

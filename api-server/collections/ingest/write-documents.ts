@@ -3,6 +3,7 @@ import type { Knex } from 'knex';
 import type { Collection } from '../collections.js';
 import { SEARCHED_METADATA, WORDY } from '../query/match.js';
 import type { PlacedDocument } from './draft-segments.js';
+import { recordChanges, recordFields } from './record-changes.js';
 
 export interface Counts {
   added: number;
@@ -15,11 +16,14 @@ export interface IndexedDocument extends PlacedDocument {
   text: string;
 }
 
-interface Current {
+/** The newest row with a ref. */
+interface Latest {
   id: string;
   ref: string;
   revision: number;
   digest: Buffer;
+  /** False where the document was withdrawn. */
+  current: boolean;
 }
 
 const CONFLICT_TRIES = 5;
@@ -34,9 +38,14 @@ export async function writeDocuments(
   segment: string,
   batch: IndexedDocument[],
 ): Promise<Counts> {
+  return inTurn(knex, (trx) => writeOnce(trx, collection, segment, batch));
+}
+
+/** Runs a transaction, and again where another writer of the same documents came first. */
+export async function inTurn<T>(knex: Knex, work: (trx: Knex.Transaction) => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
-      return await knex.transaction((trx) => writeOnce(trx, collection, segment, batch));
+      return await knex.transaction(work);
     } catch (error) {
       if (!isConflict(error) || tries === CONFLICT_TRIES) throw error;
     }
@@ -49,23 +58,42 @@ async function writeOnce(
   segment: string,
   batch: IndexedDocument[],
 ): Promise<Counts> {
-  const current = await findCurrent(trx, collection.id, batch);
-  const fresh = batch.filter((document) => current.get(document.ref)?.digest.equals(document.digest) !== true);
-  const outdated = fresh.flatMap(({ ref }) => current.get(ref)?.id ?? []);
-  if (fresh.length > 0) {
-    if (outdated.length > 0) await trx('documents').whereIn('id', outdated).update({ current: false });
-    const ids = await insertDocuments(trx, collection, fresh, current);
-    await insertFiles(trx, segment, fresh, ids);
-    await insertFormats(trx, collection.id, fresh);
-    await insertFields(trx, collection.id, fresh);
-    // Last, since it keeps other writers waiting until the end of the transaction.
-    await trx('collections').where({ id: collection.id }).increment('revision', 1);
-  }
-  return {
-    added: fresh.length - outdated.length,
-    changed: outdated.length,
-    unchanged: batch.length - fresh.length,
-  };
+  const latest = await findLatest(trx, collection.id, batch);
+  const fresh = batch.filter((document) => !isThere(latest, document));
+  if (fresh.length === 0) return { added: 0, changed: 0, unchanged: batch.length };
+  const replaced = await endCurrent(trx, fresh, latest);
+  const ids = await insertDocuments(trx, collection, fresh, latest);
+  await insertFiles(trx, segment, fresh, ids);
+  const changes = fresh.map(({ ref }) => ({
+    ref,
+    document: ids.get(ref) ?? null,
+    replaced: replaced.get(ref) ?? null,
+  }));
+  // Last, since it keeps other writers waiting until the end of the transaction.
+  await recordChanges(trx, collection.id, changes);
+  await recordFields(
+    trx,
+    collection.id,
+    fresh.map(({ metadata }) => metadata),
+  );
+  const changed = replaced.size;
+  return { added: fresh.length - changed, changed, unchanged: batch.length - fresh.length };
+}
+
+/** The ids of the rows that make room for new ones, by ref. Others may have ended some of them since they were found. */
+async function endCurrent(
+  trx: Knex,
+  fresh: IndexedDocument[],
+  latest: Map<string, Latest>,
+): Promise<Map<string, string>> {
+  const outdated = fresh.flatMap(({ ref }) => (latest.get(ref)?.current === true ? String(latest.get(ref)?.id) : []));
+  if (outdated.length === 0) return new Map();
+  const rows = await trx('documents')
+    .whereIn('id', outdated)
+    .where({ current: true })
+    .update({ current: false })
+    .returning<{ id: string; ref: string }[]>(['id', 'ref']);
+  return new Map(rows.map(({ id, ref }) => [ref, id]));
 }
 
 /** PostgreSQL: unique violation, and deadlock detected. */
@@ -75,32 +103,38 @@ function isConflict(error: unknown): boolean {
   );
 }
 
-/** The documents with these refs as they are now, by ref. */
-export async function findCurrent(
+/** The newest row of each of these refs that was ever there. */
+export async function findLatest(
   knex: Knex,
   collection: string,
   batch: readonly { ref: string }[],
-): Promise<Map<string, Current>> {
-  const { rows } = await knex.raw<{ rows: Current[] }>(
-    `select id, ref, revision, digest from documents
-     where collection_id = ? and current and ref = any(?::text[])`,
+): Promise<Map<string, Latest>> {
+  const { rows } = await knex.raw<{ rows: Latest[] }>(
+    `select distinct on (ref) id, ref, revision, digest, current from documents
+     where collection_id = ? and ref = any(?::text[]) order by ref, revision desc`,
     [collection, batch.map(({ ref }) => ref)],
   );
   return new Map(rows.map((row) => [row.ref, row]));
+}
+
+/** True where exactly this document is current. */
+export function isThere(latest: Map<string, Latest>, { ref, digest }: { ref: string; digest: Buffer }): boolean {
+  const row = latest.get(ref);
+  return row?.current === true && row.digest.equals(digest);
 }
 
 async function insertDocuments(
   trx: Knex,
   { id, language }: Collection,
   documents: IndexedDocument[],
-  current: Map<string, Current>,
+  latest: Map<string, Latest>,
 ): Promise<Map<string, string>> {
   const rows = await trx('documents')
     .insert(
       documents.map(({ ref, title, creator, date, metadata, digest, heading, text }) => ({
         collection_id: id,
         ref,
-        revision: (current.get(ref)?.revision ?? 0) + 1,
+        revision: (latest.get(ref)?.revision ?? 0) + 1,
         current: true,
         digest,
         title,
@@ -162,21 +196,5 @@ async function insertFiles(
      select ?::bigint, * from unnest(?::bigint[], ?::text[], ?::text[], ?::bigint[], ?::text[], ?::bigint[], ?::bigint[],
        ?::text[], ?::bigint[], ?::text[])`,
     [segment, ...columns],
-  );
-}
-
-async function insertFormats(trx: Knex, collection: string, documents: IndexedDocument[]): Promise<void> {
-  const formats = [...new Set(documents.flatMap(({ files }) => files.map(({ format }) => format)))].sort();
-  await trx('collection_formats')
-    .insert(formats.map((format) => ({ collection_id: collection, format })))
-    .onConflict()
-    .ignore();
-}
-
-async function insertFields(trx: Knex, collection: string, documents: IndexedDocument[]): Promise<void> {
-  const fields = [...new Set(documents.flatMap(({ metadata }) => Object.keys(metadata)))].sort();
-  await trx.raw(
-    `insert into collection_fields (collection_id, field) select ?, unnest(?::text[]) on conflict do nothing`,
-    [collection, fields],
   );
 }
