@@ -11,17 +11,26 @@ const DURATION = /^(\d{1,6})(ms|s|m|h|d)$/;
 const BROKER_SCHEMES = ['stomp:', 'stomp+ssl:', 'ws:', 'wss:'];
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
+const isDuration = (text: string): boolean => DURATION.test(text) && !/^0+\D/.test(text);
+
 const duration = (fallback: string) =>
   z
     .string()
     .default(fallback)
-    .refine((text) => DURATION.test(text) && !/^0+\D/.test(text), 'must be a duration such as 30s, 10m, 24h or 7d')
+    .refine(isDuration, 'must be a duration such as 30s, 10m, 24h or 7d')
     .transform((text) => ms(text as ms.StringValue));
 
 const url = (schemes: string[]) => (text: string) => {
   const scheme = URL.canParse(text) ? new URL(text).protocol : undefined;
   return scheme !== undefined && schemes.includes(scheme);
 };
+
+const count = (fallback: string) =>
+  z
+    .string()
+    .default(fallback)
+    .refine((text) => /^(unlimited|\d{1,9})$/.test(text), 'must be a whole number, or unlimited')
+    .transform((text) => (text === 'unlimited' ? Infinity : Number(text)));
 
 const flag = z.enum(['true', 'false'], 'must be true or false').default('false');
 
@@ -83,6 +92,13 @@ const environment = z
       .default('100000')
       .refine((text) => /^(never|\d{1,9})$/.test(text), 'must be a number of documents, or never')
       .transform((text) => (text === 'never' ? Infinity : Number(text))),
+    QUOTA_DOCUMENTS_PER_MINUTE: count('600'),
+    QUOTA_DUMPS: count('10'),
+    POLL_INTERVAL: z
+      .string()
+      .default('1s')
+      .refine((text) => text === 'off' || isDuration(text), 'must be a duration such as 1s, or off')
+      .transform((text) => (text === 'off' ? 0 : ms(text as ms.StringValue))),
     LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
     VALIDATE_RESPONSES: flag,
   })
@@ -115,6 +131,10 @@ export function readApiServerConfig(env: Readonly<Record<string, string | undefi
     requestTtl: value.REQUEST_TTL,
     /** Docsets with more documents than this wait in a queue of their own. */
     largeDocset: value.LARGE_DOCSET,
+    /** Of miners for whom nothing else was set; Infinity: without limit. */
+    quota: { documentsPerMinute: value.QUOTA_DOCUMENTS_PER_MINUTE, dumpsAtOnce: value.QUOTA_DUMPS },
+    /** Milliseconds between two polls of a dump with the same key; 0: as often as they like. */
+    pollInterval: value.POLL_INTERVAL,
     logLevel: value.LOG_LEVEL,
     validateResponses: value.VALIDATE_RESPONSES === 'true',
   };

@@ -35,7 +35,9 @@ program
   .description('read back every file that was ingested, and name what is corrupt (DATABASE_URL and S3_…, or DATA_DIR)')
   .option('--sweep', 'delete segments that no file lies in, and what killed processes left')
   .action(async (options: { sweep?: boolean }) => (await import('./verify.js')).runVerify(options));
-addKeyCommands(program.command('keys').description('make, list and revoke keys (DATABASE_URL, or DATA_DIR)'));
+addKeyCommands(
+  program.command('keys').description('make, list, rotate and revoke keys, and set quotas (DATABASE_URL, or DATA_DIR)'),
+);
 program
   .command('ingest')
   .description('send documents to a collection; makes the collection where there is none')

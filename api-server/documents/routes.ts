@@ -2,8 +2,10 @@
 import type { Request } from 'express';
 import { refuseUnwantedDump } from '../http/dump-header.js';
 import { ProblemError } from '../http/problems.js';
+import { isHead } from '../http/contract.js';
 import { param, type Answer, type Route } from '../http/route.js';
 import { ANY_ROLE, type Caller } from '../miners/caller.js';
+import { spendDocuments } from '../miners/document-quota.js';
 import type { Parts } from '../parts.js';
 import { describeSpan, isKnown, readRange } from './byte-range.js';
 import { filesOf, findDocument, type StoredFile } from './documents.js';
@@ -47,7 +49,7 @@ export function documentRoutes(parts: Parts): Route[] {
   }
 
   /** The text, or the document in another form that the client accepts: the first of them where it accepts several. */
-  async function text(request: Request): Promise<Answer> {
+  async function text(request: Request, caller: Caller): Promise<Answer> {
     const { id } = await findDocument(knex, param(request, 'document'));
     const files = (await filesOf(knex, id)).filter(({ format }) => format !== 'meta').sort(textFirst);
     if (files.length === 0) throw new ProblemError('file-not-found', `Document ${id} has metadata only.`);
@@ -55,7 +57,7 @@ export function documentRoutes(parts: Parts): Route[] {
     const accepted = request.accepts(available);
     const file = files.find(({ media_type }) => bareType(media_type) === accepted);
     if (file === undefined) throw new ProblemError('not-acceptable', undefined, { available });
-    const answer = sendFile(content, request, file);
+    const answer = await counted(request, caller, sendFile(content, request, file));
     return { ...answer, headers: { ...answer.headers, Vary: 'Accept, Accept-Encoding' } };
   }
 
@@ -65,7 +67,13 @@ export function documentRoutes(parts: Parts): Route[] {
     const format = param(request, 'format');
     const found = (await filesOf(knex, id)).find((each) => each.format === format);
     if (found === undefined) throw new ProblemError('file-not-found', `Document ${id} has no ${format}.`);
-    return sendFile(content, request, found);
+    return counted(request, caller, sendFile(content, request, found));
+  }
+
+  /** What is read counts: neither what the client has already, nor its description. */
+  async function counted(request: Request, caller: Caller, answer: Answer): Promise<Answer> {
+    if (answer.stream === undefined || (request.res !== undefined && isHead(request.res))) return answer;
+    return { ...answer, headers: { ...answer.headers, ...(await spendDocuments(knex, caller, 1)) } };
   }
 
   /** Its bytes as they are; where they are in S3, a link to them there. */

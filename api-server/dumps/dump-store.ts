@@ -33,6 +33,18 @@ interface Row {
 
 const LIVE: Status[] = ['accepted', 'running'];
 
+/** One of so many dumps that a miner may have made at a time. */
+export interface Place {
+  owner: string;
+  limit: number;
+}
+
+export type Insertion =
+  | { result: 'inserted'; dump: Dump }
+  /** Somebody else has put one there a moment ago. */
+  | { result: 'followed' }
+  | { result: 'no-place'; place: Place };
+
 export interface DumpStore {
   /** The newest dump of a docset, or the newest of these formats, or of this container. */
   newest(
@@ -44,6 +56,8 @@ export interface DumpStore {
   ofDocset(docset: string): Promise<Dump[]>;
   /** Dumps of docsets that a miner owns, newest first. */
   ofOwner(owner: string, limit: number): Promise<Dump[]>;
+  /** Dumps of docsets that a miner owns, and that somebody may still build, oldest first. */
+  liveOfOwner(owner: string): Promise<Dump[]>;
   /**
    * Changes a dump. A change is written only over what it was made from: where somebody else was quicker, it is made again.
    * @param change pure; answers the same dump where nothing is to change
@@ -56,11 +70,8 @@ export interface DumpStore {
    * @returns those that were changed
    */
   changeLive(docset: string, change: (live: Dump[]) => Dump[]): Promise<Dump[]>;
-  /**
-   * Adds a dump of the same docset, formats and container behind `newest`, and on disk.
-   * @returns undefined where somebody else has just done so
-   */
-  insertAfter(newest: Dump | undefined, facts: Parameters<typeof newDump>[0]): Promise<Dump | undefined>;
+  /** Adds a dump of the same docset, formats and container behind `newest`, and on disk. */
+  insertAfter(newest: Dump | undefined, facts: Parameters<typeof newDump>[0], place?: Place): Promise<Insertion>;
   /** Notes that the broker has confirmed the request of this attempt. @returns false where the dump is no longer there */
   markPublished(dump: Pick<Dump, 'id' | 'attempt'>, now: Date): Promise<boolean>;
   /** Takes back a dump whose request never reached the broker. */
@@ -94,22 +105,29 @@ export function createDumpStore(knex: Knex): DumpStore {
         .limit(limit);
       return (rows as Row[]).map(toDump);
     },
+    async liveOfOwner(owner) {
+      const rows = await dumps()
+        .select('dumps.*')
+        .join('docsets', 'docsets.id', 'dumps.docset_id')
+        .where('docsets.owner', owner)
+        .whereIn('dumps.status', LIVE)
+        .orderBy('dumps.created');
+      return (rows as Row[]).map(toDump);
+    },
     async change(id, change) {
       const [changed] = await changeAll(knex, { id }, (found) => found.map(change));
       return changed;
     },
     changeLive: (docset, change) =>
       changeAll(knex, (query) => void query.where('docset_id', docset).whereIn('status', LIVE), change),
-    async insertAfter(known, facts) {
+    async insertAfter(known, facts, place) {
       // The newest is told by its time, which the clocks of two api-servers must not turn round.
       const earliest = known === undefined ? 0 : known.created.getTime() + 1;
       const dump = newDump({ ...facts, now: new Date(Math.max(facts.now.getTime(), earliest)) });
-      const rows = await knex('dumps')
-        .insert({ ...toRow(dump), follows: known?.id ?? '' })
-        .onConflict(['docset_id', 'formats', 'container', 'follows'])
-        .ignore()
-        .returning<{ id: string }[]>('id');
-      return rows.length === 0 ? undefined : dump;
+      const row = { ...toRow(dump), follows: known?.id ?? '' };
+      const { alive, id } = await insertInTurn(knex, row, place);
+      if (id !== null) return { result: 'inserted', dump };
+      return place !== undefined && alive >= place.limit ? { result: 'no-place', place } : { result: 'followed' };
     },
     async markPublished({ id, attempt }, now) {
       // What a crash forgets here is only published once more.
@@ -180,6 +198,37 @@ async function writeAll(knex: Knex, changes: Change[]): Promise<boolean> {
 function inNoHurry(query: Knex.QueryBuilder): Knex.QueryBuilder {
   const relaxed = "select set_config('synchronous_commit', 'off', true)";
   return query.withMaterialized('relaxed', (cte) => void cte.fromRaw(`(${relaxed}) as setting`)).updateFrom('relaxed');
+}
+
+/**
+ * One statement. Where there is a limit, who asks for a dump for the same miner waits for the one before, and then counts right.
+ * @returns the id, or null where nothing was inserted; `alive` is 0 where nobody counted
+ */
+async function insertInTurn(
+  knex: Knex,
+  row: Record<string, unknown>,
+  place: Place | undefined,
+): Promise<{ id: string | null; alive: number }> {
+  const isCounted = place !== undefined && place.limit !== Infinity;
+  const columns = Object.keys(row);
+  const { rows } = await knex.raw<{ rows: [{ id: string | null; alive: string }] }>(
+    `with turn as materialized (select ${isCounted ? 'turn_of_dumps(?)' : '0'} as alive),
+     inserted as (
+       insert into dumps (${columns.map(() => '??').join(', ')}) select ${columns.map(() => '?').join(', ')} from turn
+       ${isCounted ? 'where alive < ?' : ''}
+       on conflict (docset_id, formats, container, follows) do nothing
+       returning id
+     )
+     select alive, (select id from inserted) as id from turn`,
+    [
+      ...(isCounted ? [place.owner] : []),
+      ...columns,
+      ...Object.values(row),
+      ...(isCounted ? [place.limit] : []),
+    ] as Knex.RawBinding[],
+  );
+  const [{ id, alive }] = rows;
+  return { id, alive: Number(alive) };
 }
 
 function toDump(row: Row): Dump {

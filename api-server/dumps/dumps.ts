@@ -7,6 +7,7 @@ import type { Registry } from 'prom-client';
 import { openBroker } from '../../queue-config/index.js';
 import type { ApiServerConfig } from '../config.js';
 import type { Route } from '../http/route.js';
+import { createPollLimit } from '../miners/poll-limit.js';
 import type { DumpHooks } from '../parts.js';
 import { archiveDownload } from './archive-download.js';
 import type { ArchiveLinks } from './archive-links/archive-links.js';
@@ -48,7 +49,7 @@ export function createDumps(
   };
   return {
     ...createDumpHooks(parts),
-    routes: dumpRoutes(parts, knex),
+    routes: dumpRoutes(parts, knex, createPollLimit(config.pollInterval)),
     download,
     async close() {
       close();

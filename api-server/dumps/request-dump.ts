@@ -6,8 +6,10 @@ import { dismissDump } from './dismiss-dump.js';
 import { isOutage } from './drain-events.js';
 import { asOf, isLive, type Dump } from './dump.js';
 import type { DumpParts } from './dump-parts.js';
+import type { Place } from './dump-store.js';
 import { pollDump, type PollResult } from './poll-dump.js';
 import { publishRequest } from './publish.js';
+import { dumpPath, retryAfter } from './status-body.js';
 
 export interface DumpRequest {
   docset: { id: string; revision: number; members: number };
@@ -18,13 +20,15 @@ export interface DumpRequest {
   newest: Dump | undefined;
   /** Make a new dump even where one is there. */
   force: boolean;
+  /** Whose quota of dumps at a time it takes; without one it takes none. */
+  place?: Place;
   traceparent?: string | undefined;
 }
 
 /**
  * Asks for a dump. The same docset revision and formats asked again while that dump is live or can be downloaded are the same dump.
  * The dump is accepted only once the broker has confirmed the request.
- * @throws {ProblemError} broker-unavailable: nothing is left behind
+ * @throws {ProblemError} quota-exceeded, broker-unavailable: nothing is left behind
  */
 export async function requestDump(parts: DumpParts, request: DumpRequest): Promise<PollResult> {
   const { dump, isNew, isFirst } = await findOrInsert(parts, request);
@@ -48,10 +52,12 @@ function notAccepted(cause?: unknown): ProblemError {
 
 /** Each dump follows one other, and only one follows it: of two that are asked for at once the second finds the first. */
 async function findOrInsert(
-  { store }: DumpParts,
-  { docset, formats, container, newest, force }: DumpRequest,
+  parts: DumpParts,
+  { docset, formats, container, newest, force, place }: DumpRequest,
 ): Promise<{ dump: Dump; isNew: boolean; isFirst: boolean }> {
+  const { store } = parts;
   const now = new Date();
+  let isSettled = false;
   for (let known = newest; ; known = await store.newest(docset.id, { formats, container })) {
     const existing = known === undefined ? undefined : asOf(known, now);
     const isUsable =
@@ -65,9 +71,43 @@ async function findOrInsert(
       requested: docset.members,
       now,
     };
-    const dump = await store.insertAfter(known, { id: randomUUID(), ...facts });
-    if (dump !== undefined) return { dump, isNew: true, isFirst: known === undefined };
+    const insertion = await store.insertAfter(known, { id: randomUUID(), ...facts }, place);
+    switch (insertion.result) {
+      case 'inserted':
+        return { dump: insertion.dump, isNew: true, isFirst: known === undefined };
+      case 'no-place':
+        if (isSettled) throw await quotaExceeded(parts, insertion.place);
+        await settleOne(parts, insertion.place);
+        isSettled = true;
+        break;
+      case 'followed':
+        break;
+    }
   }
+}
+
+/** A dump is over when a poll has heard of it, and nobody may have polled: so those that count are looked at until one is over. */
+async function settleOne(parts: DumpParts, { owner }: Place): Promise<void> {
+  for (const dump of await parts.store.liveOfOwner(owner)) {
+    if (!isLive((await pollDump(parts, dump)).dump)) return;
+  }
+}
+
+async function quotaExceeded({ store }: DumpParts, { owner, limit }: Place): Promise<ProblemError> {
+  const live = await store.liveOfOwner(owner);
+  const seconds = Math.min(60, ...live.map((dump) => retryAfter(dump, new Date())));
+  return new ProblemError(
+    'quota-exceeded',
+    `Your quota is ${limit} dumps being made at a time, and ${live.length} are. One that is over, or is cancelled with DELETE, no longer counts.`,
+    { quota: 'dumps', limit, dumps: live.map(dumpPath) },
+    {
+      headers: {
+        'RateLimit-Policy': `"dumps";q=${limit};qu="dumps"`,
+        RateLimit: `"dumps";r=0;t=${seconds}`,
+        'Retry-After': String(seconds),
+      },
+    },
+  );
 }
 
 /**

@@ -7,6 +7,7 @@ import { wantedFormats } from '../docsets/formats.js';
 import { ProblemError } from '../http/problems.js';
 import { originOf, param, queryParam, type Answer, type Route } from '../http/route.js';
 import { MINERS, type Caller } from '../miners/caller.js';
+import type { PollLimit } from '../miners/poll-limit.js';
 import { ArchiveStoreError } from './archive-links/archive-links.js';
 import { dismissDump } from './dismiss-dump.js';
 import { asOf, isLive, type Dump } from './dump.js';
@@ -18,7 +19,7 @@ import { waitUntilDone } from './wait-until-done.js';
 
 const MAX_LISTED = 100;
 
-export function dumpRoutes(parts: DumpParts, knex: Knex): Route[] {
+export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit): Route[] {
   const roles = MINERS;
   const wanted = async (request: Request, owned: Promise<Docset>): Promise<string[]> =>
     (await wantedFormats(knex, request, async () => (await owned).collection_id)).toSorted();
@@ -57,7 +58,8 @@ export function dumpRoutes(parts: DumpParts, knex: Knex): Route[] {
       handler: async (request, caller) => {
         const found = await lookUp(request, caller);
         const force = queryParam(request, 'force') === 'true';
-        const asked = await requestDump(parts, { ...found, force, traceparent: traceparentOf(request) });
+        const place = { owner: caller.id, limit: caller.quota.dumpsAtOnce };
+        const asked = await requestDump(parts, { ...found, force, place, traceparent: traceparentOf(request) });
         return statusAnswer(await waitUntilDone(parts, asked, request));
       },
     },
@@ -66,7 +68,10 @@ export function dumpRoutes(parts: DumpParts, knex: Knex): Route[] {
       path: '/docsets/:docset/dump',
       roles,
       handler: async (request, caller) => {
-        const result = await poll(request, caller);
+        const dump = await findDump(request, caller);
+        // One that is over costs nothing that would need a limit.
+        if (isLive(dump)) limitPolls(caller, dump.id);
+        const result = await pollDump(parts, dump);
         if (request.accepts(['application/json', 'application/zip']) === 'application/zip' && !isLive(result.dump)) {
           return archiveAnswer(parts, result, request);
         }

@@ -50,6 +50,11 @@ export const PROBLEMS = {
     title: 'The key is not valid',
     description: 'The key is unknown or was revoked. Ask the people who run this service for another.',
   },
+  'key-expired': {
+    status: 401,
+    title: 'The key has expired',
+    description: 'The key was good until a moment that is past. Ask the people who run this service for another.',
+  },
   'role-not-allowed': {
     status: 403,
     title: 'Your key may not do this',
@@ -171,6 +176,18 @@ export const PROBLEMS = {
     status: 410,
     title: 'The link is no longer good',
     description: 'Links to archives are short-lived. GET the archive URL of the dump for a fresh one, then resume.',
+  },
+  'quota-exceeded': {
+    status: 429,
+    title: 'That is more than your quota',
+    description:
+      'Your keys may read so many documents a minute, and have so many dumps made at a time. Try again after the seconds in Retry-After; RateLimit and RateLimit-Policy tell what is left of what.',
+  },
+  'polled-too-soon': {
+    status: 429,
+    title: 'The dump was polled a moment ago',
+    description:
+      'A dump that is being made may be polled about once a second with one key. Retry-After of each answer says when the next poll is worth while.',
   },
   'packager-lost': {
     status: 500,

@@ -32,7 +32,8 @@ export function openToAllOrigins(request: Request, response: Response, next: Nex
   response.set({
     'Access-Control-Allow-Origin': '*',
     'Access-Control-Expose-Headers':
-      'Location, Link, Retry-After, X-Progress, X-Request-Id, ETag, Content-Range, Accept-Ranges',
+      'Location, Link, Retry-After, X-Progress, X-Request-Id, ETag, Content-Range, Accept-Ranges, RateLimit, ' +
+      'RateLimit-Policy, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset',
   });
   if (request.method !== 'OPTIONS') {
     next();

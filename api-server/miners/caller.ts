@@ -8,6 +8,10 @@ export interface Caller {
   /** Id of the miner, or `packager` for the holder of PACKAGER_KEY. */
   id: string;
   role: Role;
+  /** Id of the key, or `packager`. */
+  key: string;
+  /** What the miner may have, over all of its keys; Infinity: as much as it likes. */
+  quota: { documentsPerMinute: number; dumpsAtOnce: number };
 }
 
 /** Everybody with a key. */

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { openDatabase } from '../../api-server/db/open-database.js';
-import { createMiner, listMiners, revokeMiner } from '../../api-server/miners/miners.js';
+import { createMiner, listKeys, revokeKey } from '../../api-server/miners/miners.js';
 import { startEmbeddedBroker } from '../../queue-config/embedded-broker/index.js';
 import { ingestSample } from '../sample/ingest-sample.js';
 import type { Stoppable } from '../stop-signals.js';
@@ -84,14 +84,14 @@ async function firstStart({ dataDir, env, url, tell }: EmbeddedOptions & { url: 
   const database = await openDatabase({ databaseUrl: env['DATABASE_URL'] || undefined, dataDir });
   try {
     const { knex } = database;
-    if ((await listMiners(knex)).some(({ role }) => role === 'miner')) return undefined;
+    if ((await listKeys(knex)).some(({ role }) => role === 'miner')) return undefined;
     tell('First start: ingesting the sample, the State of the Union addresses 1790–2020…');
     const installer = await createMiner(knex, { name: 'first start', role: 'admin' });
     try {
       const { added } = await ingestSample({ url, key: installer.key });
       tell(`${added} documents are in the collection "sotu".`);
     } finally {
-      await revokeMiner(knex, installer.keyId);
+      await revokeKey(knex, installer.keyId);
     }
     return (await createMiner(knex, { name: 'sample', role: 'miner' })).key;
   } finally {

@@ -32,7 +32,14 @@ export async function makeService(stage: Stage, options: ServiceOptions = {}): P
   const stores = await stage.makeStores();
   const logs = makeRunFolder('logs');
   const processes: AditProcess[] = [];
-  const common = { LOG_LEVEL: 'info', PACKAGER_KEY: randomBytes(16).toString('hex'), ...stores.env, ...options.env };
+  // Tests poll as fast as they can.
+  const common = {
+    LOG_LEVEL: 'info',
+    POLL_INTERVAL: 'off',
+    PACKAGER_KEY: randomBytes(16).toString('hex'),
+    ...stores.env,
+    ...options.env,
+  };
   let apiUrl = '';
   const start = async (command: string, env: Record<string, string>): Promise<AditProcess> => {
     const log = join(logs.path, `${command}-${processes.length}.log`);
@@ -158,6 +165,7 @@ export function makeMiner(url: string, key: string): Miner {
         what,
         async () => {
           const { status, body } = await miner.get(path);
+          if (status === 429) return undefined;
           if (status !== 200 && status !== 202) throw new Error(`poll: ${status} ${JSON.stringify(body)}`);
           return holds(body) ? body : undefined;
         },

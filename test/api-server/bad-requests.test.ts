@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { createMiner, revokeMiner } from '../../api-server/miners/miners.js';
+import { createMiner, revokeKey } from '../../api-server/miners/miners.js';
 import { PACKAGER_KEY, fill, startFreshApiServer, type Client, type FreshApiServer } from './fresh-api-server.js';
 
 let server: FreshApiServer;
@@ -207,8 +207,8 @@ test('a revoked key opens nothing any more', async () => {
   const { knex } = server.parts;
   const miner = await createMiner(knex, { name: 'Eve' });
   await server.as(miner.key).get('/api/collections').expect(200);
-  expect(await revokeMiner(knex, miner.keyId)).toBe(true);
-  expect(await revokeMiner(knex, miner.keyId)).toBe(false);
+  expect(await revokeKey(knex, miner.keyId)).toBe(true);
+  expect(await revokeKey(knex, miner.keyId)).toBe(false);
   const response = await server.as(miner.key).get('/api/collections').expect(401);
   expect(response.body).toMatchObject({ type: '/problems/key-invalid' });
 });

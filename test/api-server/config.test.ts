@@ -15,6 +15,8 @@ test('what is not set has its default', () => {
     requestTtl: 86_400_000,
     archiveTtl: 604_800_000,
     dumpLease: 600_000,
+    quota: { documentsPerMinute: 600, dumpsAtOnce: 10 },
+    pollInterval: 1_000,
     logLevel: 'info',
     validateResponses: false,
   });
@@ -37,6 +39,14 @@ test('several brokers are separated by commas, and a public URL has no slash at 
   });
 });
 
+test('quotas and the pause between polls can be taken away', () => {
+  const env = { ...NEEDED, QUOTA_DOCUMENTS_PER_MINUTE: 'unlimited', QUOTA_DUMPS: '3', POLL_INTERVAL: 'off' };
+  expect(readApiServerConfig(env)).toMatchObject({
+    quota: { documentsPerMinute: Infinity, dumpsAtOnce: 3 },
+    pollInterval: 0,
+  });
+});
+
 test('all faults are told at once, each with its variable and what would be right', () => {
   const wrong = {
     PORT: '70000',
@@ -47,6 +57,9 @@ test('all faults are told at once, each with its variable and what would be righ
     REQUEST_TTL: '1 day',
     DUMP_LEASE: '0s',
     ARCHIVE_TTL: '7',
+    QUOTA_DOCUMENTS_PER_MINUTE: 'many',
+    QUOTA_DUMPS: '-1',
+    POLL_INTERVAL: 'never',
     LOG_LEVEL: 'loud',
     VALIDATE_RESPONSES: 'yes',
   };

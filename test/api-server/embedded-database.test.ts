@@ -18,7 +18,7 @@ const open = () => openDatabase({ databaseUrl: undefined, dataDir });
 
 test('what was written is there after a restart, and closing leaves neither lock nor socket behind', async () => {
   const first = await open();
-  await first.knex('miners').insert({ name: 'Ada', role: 'miner', key_id: 'abc', key_hash: Buffer.from('00', 'hex') });
+  await first.knex('miners').insert({ name: 'Ada', role: 'miner' });
   const { socket } = JSON.parse(await readFile(join(dataDir, 'database.lock'), 'utf8')) as { socket: string };
   expect(existsSync(socket)).toBe(true);
   await first.close();

@@ -4,9 +4,9 @@ import { describeOn, startPostgreSQL, type PostgreSQL } from '../servers/index.j
 import { startFreshApiServer, type FreshApiServer } from './fresh-api-server.js';
 
 /** @param body gets what starts an api-server on an empty database of its own */
-export function onEachDatabase(body: (start: () => Promise<FreshApiServer>) => void): void {
+export function onEachDatabase(body: (start: (env?: Record<string, string>) => Promise<FreshApiServer>) => void): void {
   describe('on the embedded database', () => {
-    body(() => startFreshApiServer());
+    body((env) => startFreshApiServer(undefined, env));
   });
 
   describeOn('postgresql', 'on PostgreSQL', () => {
@@ -15,6 +15,6 @@ export function onEachDatabase(body: (start: () => Promise<FreshApiServer>) => v
       postgresql = await startPostgreSQL();
     });
     afterAll(() => postgresql.close());
-    body(async () => startFreshApiServer(await postgresql.createDatabase()));
+    body(async (env) => startFreshApiServer(await postgresql.createDatabase(), env));
   });
 }
