@@ -18,7 +18,7 @@ import type { Handler, Route } from './route.js';
 import { openToAllOrigins, securityHeaders } from './security-headers.js';
 
 /** The route table: each feature's routes are listed at the top of its `routes.ts`. */
-const tableOf = (parts: Parts): Route[] => [
+export const routeTable = (parts: Parts): Route[] => [
   ...collectionRoutes(parts),
   ...documentRoutes(parts),
   ...docsetRoutes(parts),
@@ -39,7 +39,7 @@ export function createApp(parts: Parts, running = new Set<Promise<void>>()): Exp
   app.use('/api', identify(parts), jsonBody(), refuseUnstorableText);
   app.use(checkedByContract(parts.config));
   app.use('/api', admit, complainToCallersOnly);
-  app.use('/api', router(tableOf(parts), running));
+  app.use('/api', router(routeTable(parts), running));
   app.use((request: Request) => {
     throw new ProblemError('path-unknown', `There is nothing at ${request.path}.`);
   });

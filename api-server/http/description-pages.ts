@@ -19,7 +19,7 @@ const DOCS_PAGE = `<!doctype html>
   </body>
 </html>
 `;
-const DOCS_SCRIPT = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#page', deepLinking: true });\n`;
+const DOCS_SCRIPT = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#page', deepLinking: true, showExtensions: true });\n`;
 
 export function descriptionPages(): Router {
   const yaml = readContract();

@@ -1,0 +1,93 @@
+/** The operations that openapi.yaml describes, for tests that go through all of them. */
+import { parseContract, readContract } from '../../api-server/http/contract.js';
+
+export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
+const METHODS: readonly Method[] = ['get', 'post', 'put', 'patch', 'delete'];
+
+interface Referable {
+  $ref?: string;
+}
+
+export interface Parameter extends Referable {
+  name: string;
+  in: 'path' | 'query' | 'header';
+  required?: boolean;
+  schema: object;
+  example?: string;
+}
+
+export interface MediaType {
+  schema?: object & Referable & { example?: unknown };
+  example?: unknown;
+  examples?: Record<string, { value: unknown }>;
+}
+
+interface Body extends Referable {
+  content?: Record<string, MediaType>;
+}
+
+export interface Operation {
+  method: Method;
+  /** As in the description, such as `/docsets/{docset}`. */
+  path: string;
+  operationId: string;
+  /** Those whom the description lets in. */
+  roles: string[] | undefined;
+  /** False where a signature stands for the key. */
+  needsKey: boolean;
+  parameters: Parameter[];
+  /** By media type. */
+  bodies: Record<string, MediaType>;
+  /** By status, or `4XX` and `5XX`. */
+  responses: Record<string, Body>;
+}
+
+interface Described {
+  operationId: string;
+  'x-roles'?: string[];
+  security?: unknown[];
+  parameters?: Parameter[];
+  requestBody?: Body;
+  responses: Record<string, Body>;
+}
+
+export const contract = parseContract(readContract()) as {
+  paths: Record<string, Partial<Record<Method, Described>> & { parameters?: Parameter[] }>;
+};
+
+export const operations: Operation[] = Object.entries(contract.paths).flatMap(([path, item]) =>
+  METHODS.flatMap((method) => {
+    const described = item[method];
+    if (described === undefined) return [];
+    return {
+      method,
+      path,
+      operationId: described.operationId,
+      roles: described['x-roles'],
+      needsKey: described.security?.length !== 0,
+      parameters: [...(item.parameters ?? []), ...(described.parameters ?? [])].map(resolve),
+      bodies: described.requestBody === undefined ? {} : (resolve(described.requestBody).content ?? {}),
+      responses: Object.fromEntries(
+        Object.entries(described.responses).map(([status, response]) => [status, resolve(response)]),
+      ),
+    };
+  }),
+);
+
+/** What a reference within the description leads to. */
+export function resolve<T extends Referable>(value: T): T {
+  if (value.$ref === undefined) return value;
+  const found = value.$ref
+    .slice(2)
+    .split('/')
+    .reduce<unknown>((node, name) => (node as Record<string, unknown>)[name], contract);
+  return resolve(found as T);
+}
+
+/** The examples of a body, its schema's where it has none of its own. */
+export function examplesOf({ example, examples, schema }: MediaType): unknown[] {
+  if (examples !== undefined) return Object.values(examples).map(({ value }) => value);
+  if (example !== undefined) return [example];
+  const ofSchema = schema && resolve(schema).example;
+  return ofSchema === undefined ? [] : [ofSchema];
+}
