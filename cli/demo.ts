@@ -3,10 +3,11 @@ import { mkdtemp, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { SingleBar } from 'cli-progress';
+import prettyBytes from 'pretty-bytes';
+import { showProgress } from './dump-progress.js';
 import { startEmbedded, type EmbeddedService } from './embedded/start-embedded.js';
-import { createMinerClient, type DumpStatus, type MinerClient } from './miner/miner-client.js';
-import { verifyBag } from './miner/verify-bag.js';
+import { createMinerClient, type MinerClient } from './miner/miner-client.js';
+import { saveDump } from './miner/save-dump.js';
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 const FORMATS = ['meta', 'txt'];
@@ -48,40 +49,23 @@ export async function runDemo(): Promise<void> {
 
 async function study(miner: MinerClient, file: string): Promise<void> {
   tell(`Query:    ${JSON.stringify(QUERY)}`);
-  const docset = await miner.createDocset({
-    name: 'Democratic presidents of the 20th century',
-    collection: 'sotu',
-    query: QUERY,
-  });
-  tell(`Docset:   ${docset}`);
-  const { path } = await miner.requestDump(docset, FORMATS);
-  tell(`Dump:     ${path}`);
-  const status = await awaitWithBar(miner, path);
-  if (status.archive === null) throw new Error(`The dump is ${status.status}: ${status.message}`);
+  const docset = { name: 'Democratic presidents of the 20th century', collection: 'sotu', query: QUERY };
+  const progress = showProgress({ always: true });
+  const saved = await saveDump(miner, { docset, formats: FORMATS }, file, {
+    ...progress,
+    onDocset: (id) => tell(`Docset:   ${id}`),
+  }).finally(() => progress.stop());
+  const { size, sha256, bag, status } = saved;
   tell(status.message);
-  await miner.download(status, file);
-  const { folder, payload, verified, bytes, info } = await verifyBag(file);
-  const kinds = Object.entries(payload).map(([extension, count]) => `${count} .${extension}`);
+  if (bag === null) throw new Error('The archive came without a checksum.');
+  const kinds = Object.entries(bag.payload).map(([extension, count]) => `${count} .${extension}`);
   tell(`
 Archive:  ${file}
-          ${String(status.archive.size)} bytes, SHA-256 ${String(status.archive.sha256)} – as the server says
-Verified: ${verified} checksums, ${bytes} bytes unpacked
-Contents: ${folder}/  ${kinds.join(', ')} files in data/, and catalog.csv, omitted.csv, bag-info.txt:
-${info.trimEnd().replaceAll(/^/gm, '            ')}
+          ${size} bytes, SHA-256 ${sha256} – as the server says
+Verified: ${bag.verified} checksums, ${prettyBytes(bag.bytes)} unpacked
+Contents: ${bag.folder}/  ${kinds.join(', ')} files in data/, and catalog.csv, omitted.csv, bag-info.txt:
+${bag.info.trimEnd().replaceAll(/^/gm, '            ')}
 `);
-}
-
-async function awaitWithBar(miner: MinerClient, path: string): Promise<DumpStatus> {
-  const format = 'Progress: [{bar}] {percentage}% | {state}';
-  const bar = new SingleBar({ format, barCompleteChar: '=', barIncompleteChar: ' ', noTTYOutput: true });
-  bar.start(100, 0, { state: 'asking' });
-  try {
-    return await miner.awaitDump(path, ({ progress, phase, status }) =>
-      bar.update(progress, { state: phase ?? status }),
-    );
-  } finally {
-    bar.stop();
-  }
 }
 
 function tell(sentence: string): void {

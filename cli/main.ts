@@ -6,8 +6,9 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addKeyCommands } from './keys.js';
-import { explain } from './explain.js';
+import { exitCodeOf, explain } from './explain.js';
 import type { IngestOptions } from './ingest.js';
+import { addMinerCommands } from './miner-commands.js';
 
 const program = new Command('adit')
   .description('Docsets for text miners: search, fix the result, ask for a dump, download one verified archive.')
@@ -51,6 +52,7 @@ program
   .action(async (collection: string, source: string, options: IngestOptions) =>
     (await import('./ingest.js')).runIngest(collection, source, options),
   );
+addMinerCommands(program);
 program
   .command('demo')
   .description('run the whole path once, from a query to a verified archive, and clean up')
@@ -60,7 +62,7 @@ try {
   await program.parseAsync();
 } catch (error) {
   process.stderr.write(`${explain(error)}\n`);
-  process.exitCode = 1;
+  process.exitCode = exitCodeOf(error);
 }
 
 function version(): string {

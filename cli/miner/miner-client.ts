@@ -1,97 +1,182 @@
-/** What a miner does over HTTP: make a docset, ask for a dump, poll it, download the archive. */
-import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+/** What a miner does over HTTP, typed by openapi.yaml: search, make docsets, ask for dumps, poll them, find their archives. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import createClient, { type Client } from 'openapi-fetch';
+import { DumpError } from './errors.js';
+import type { components, paths } from './openapi-types.js';
+import { createPatientFetch, readRetryAfter } from './patient-fetch.js';
 
-export interface DumpStatus {
-  id: string;
-  status: string;
-  done: boolean;
-  stale: boolean;
-  progress: number;
-  phase: string | null;
-  attempt: number;
-  message: string;
-  counts: { requested: number; packed: number; omitted: number };
-  archive: { href: string; size: number | null; sha256: string | null } | null;
-  error: { type: string; title: string; detail: string } | null;
+type Schemas = components['schemas'];
+export type Collection = Schemas['Collection'];
+export type CollectionEntry = Schemas['CollectionEntry'];
+export type Search = Schemas['Search'];
+export type SearchResult = Schemas['SearchResult'];
+export type NewDocset = Schemas['NewDocset'];
+export type Docset = Schemas['Docset'];
+export type Member = Schemas['Member'];
+export type DumpStatus = Schemas['Dump'];
+export type Container = DumpStatus['container'];
+
+/** Which dump of a docset. */
+export interface DumpWish {
+  /** `txt` where none is named. */
+  formats?: readonly string[] | undefined;
+  /** `zip` where nothing is said. */
+  archive?: Container | undefined;
+  /** Id of an earlier dump: only what was added or changed since. */
+  since?: string | undefined;
+  /** A new dump even where one is there. */
+  force?: boolean | undefined;
 }
 
+/** A dump at one moment. */
+export interface DumpAnswer {
+  /** Path to poll. */
+  path: string;
+  status: DumpStatus;
+  /** Milliseconds until the next poll is worth while. */
+  retryAfter: number;
+}
+
+export interface MinerClientOptions {
+  /** For how long a request is repeated while the server is away or busy, in milliseconds; 5 minutes. */
+  retryFor?: number | undefined;
+  /** Ends everything that this client is doing, with its reason. */
+  signal?: AbortSignal | undefined;
+  /** Told why it waits, in a few words. */
+  onWait?: ((why: string) => void) | undefined;
+}
+
+/** Every function throws RefusedError where the server refuses, and UnreachableError where it is away for too long. */
 export interface MinerClient {
-  /** Makes a docset. @returns its path, such as `/api/docsets/5` */
-  createDocset(docset: { name: string; collection: string; query: unknown }): Promise<string>;
-  /** Asks for a dump. @returns the path to poll, and how it stands */
-  requestDump(docset: string, formats: string[]): Promise<{ path: string; status: DumpStatus }>;
+  /** Of the service, without a slash at the end. */
+  readonly url: string;
+  readonly options: MinerClientOptions;
+  /** Everything that openapi.yaml has, by method and path: `client.http.GET('/documents/{document}', …)`. */
+  readonly http: Client<paths, 'application/json'>;
+  collections(): Promise<CollectionEntry[]>;
+  collection(id: string): Promise<Collection>;
+  /** One page; `next` of the answer is the `cursor` of the one behind. */
+  search(collection: string, search: Search): Promise<SearchResult>;
+  createDocset(docset: NewDocset): Promise<Docset>;
+  docset(id: string): Promise<Docset>;
+  /** All of the caller's, oldest first, a page at a time. */
+  docsets(): AsyncGenerator<Docset>;
+  /** All of a docset, in the order of their refs, a page at a time. */
+  members(docset: string): AsyncGenerator<Member>;
+  deleteDocset(id: string): Promise<void>;
+  /** Asks for a dump; the same one again while it is being made or can be downloaded. */
+  requestDump(docset: string, wish?: DumpWish): Promise<DumpAnswer>;
+  /** How a dump is; `path` comes with the answer to the request. */
+  pollDump(path: string): Promise<DumpAnswer>;
   /** Polls until the dump is over, as often as the server wants to be asked. */
-  awaitDump(path: string, onStatus: (status: DumpStatus) => void): Promise<DumpStatus>;
-  /** Downloads the archive and compares its size and digest. @throws {Error} they differ */
-  download(status: DumpStatus, file: string): Promise<void>;
+  awaitDump(dump: DumpAnswer, onStatus?: (status: DumpStatus) => void): Promise<DumpStatus>;
+  /** The newest dump of a docset, whatever its formats. */
+  newestDump(docset: string): Promise<DumpStatus>;
+  /** The caller's, newest first, as they were last known. */
+  dumps(limit?: number): Promise<DumpStatus[]>;
+  /** A fresh link to the archive, good for a quarter of an hour; needs no key, and may lead to another host. */
+  archiveLink(status: DumpStatus): Promise<URL>;
 }
+
+const RETRY_FOR = 5 * 60_000;
 
 /** @param url of the service, such as `http://localhost:3000` */
-export function createMinerClient(url: string, key: string): MinerClient {
-  const call = async (path: string, init: RequestInit = {}): Promise<Response> => {
-    const headers = { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' };
-    const response = await fetch(`${url}${path}`, { ...init, headers, redirect: 'manual' });
-    if (response.ok || response.status === 303) return response;
-    const problem = (await response.json().catch(() => ({}))) as { title?: string; detail?: string };
-    throw new Error(
-      `${init.method ?? 'GET'} ${path} was answered ${response.status}: ${problem.detail ?? problem.title ?? ''}`,
-    );
-  };
+export function createMinerClient(url: string, key: string, options: MinerClientOptions = {}): MinerClient {
+  const base = url.replace(/\/+$/, '');
+  const { retryFor = RETRY_FOR, signal, onWait } = options;
+  const patientFetch = createPatientFetch({ key, retryFor, signal, onWait });
+  const http = createClient<paths, 'application/json'>({ baseUrl: `${base}/api`, fetch: patientFetch });
+  const at = (path: string, init?: RequestInit): Request => new Request(new URL(path, base), init);
+
+  const dumpAnswer = async (asked: string, response: Response): Promise<DumpAnswer> => ({
+    path: pathOf(locationOf(response, asked, base)),
+    status: (await response.json()) as DumpStatus,
+    retryAfter: readRetryAfter(response.headers) ?? 1_000,
+  });
+  const pollDump = async (path: string): Promise<DumpAnswer> => dumpAnswer(path, await patientFetch(at(path)));
   return {
-    async createDocset(docset) {
-      const response = await call('/api/docsets', { method: 'POST', body: JSON.stringify(docset) });
-      return pathOf(locationOf(response, '/api/docsets', url));
+    url: base,
+    options: { ...options, retryFor },
+    http,
+    collections: async () => bodyOf(await http.GET('/collections')),
+    collection: async (collection) =>
+      bodyOf(await http.GET('/collections/{collection}', { params: { path: { collection } } })),
+    search: async (collection, body) =>
+      bodyOf(await http.POST('/collections/{collection}/search', { params: { path: { collection } }, body })),
+    createDocset: async (body) => bodyOf(await http.POST('/docsets', { body })),
+    docset: async (docset) => bodyOf(await http.GET('/docsets/{docset}', { params: { path: { docset } } })),
+    docsets: () =>
+      eachOf(async (cursor) => {
+        const answer = await http.GET('/docsets', { params: { query: cursor } });
+        return { items: bodyOf(answer).docsets, response: answer.response };
+      }),
+    members: (docset) =>
+      eachOf(async (cursor) => {
+        const params = { path: { docset }, query: cursor };
+        const answer = await http.GET('/docsets/{docset}/members', { params });
+        return { items: bodyOf(answer).members, response: answer.response };
+      }),
+    async deleteDocset(docset) {
+      await http.DELETE('/docsets/{docset}', { params: { path: { docset } } });
     },
-    async requestDump(docset, formats) {
-      const response = await call(`${docset}/dump?fmt=${formats.join(',')}`, { method: 'POST' });
-      return {
-        path: pathOf(locationOf(response, `${docset}/dump`, url)),
-        status: (await response.json()) as DumpStatus,
-      };
+    async requestDump(docset, wish = {}) {
+      const path = `/api/docsets/${encodeURIComponent(docset)}/dump${queryOf(wish)}`;
+      return dumpAnswer(path, await patientFetch(at(path, { method: 'POST' })));
     },
-    async awaitDump(path, onStatus) {
-      for (;;) {
-        const response = await call(path);
-        const status = (await response.json()) as DumpStatus;
+    pollDump,
+    async awaitDump(dump, onStatus = () => undefined) {
+      for (let { path, status, retryAfter } = dump; ;) {
         onStatus(status);
         if (status.done) return status;
-        await sleep(Number(response.headers.get('Retry-After') ?? 1) * 1_000);
+        await sleep(retryAfter, undefined, signal === undefined ? {} : { signal });
+        ({ path, status, retryAfter } = await pollDump(path));
       }
     },
-    async download(status, file) {
-      if (status.archive === null) throw new Error(`The dump has no archive: ${status.message}`);
-      const { href, size, sha256 } = status.archive;
-      // The link may lead to another host, which has no business with the key.
-      const link = locationOf(await call(href), href, url);
-      const response = await fetch(link);
-      if (!response.ok) throw new Error(`The link to the archive was answered ${response.status}.`);
-      const hash = createHash('sha256');
-      let received = 0;
-      const measure = async function* (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-        for await (const chunk of chunks) {
-          hash.update(chunk);
-          received += chunk.length;
-          yield chunk;
-        }
-      };
-      await pipeline(Readable.fromWeb(response.body as never), measure, createWriteStream(file));
-      if (size !== null && received !== size) throw new Error(`The archive has ${received} bytes instead of ${size}.`);
-      const digest = hash.digest('hex');
-      if (sha256 !== null && digest !== sha256)
-        throw new Error(`The archive has SHA-256 ${digest} instead of ${sha256}.`);
+    newestDump: async (docset) => (await pollDump(`/api/docsets/${encodeURIComponent(docset)}/dump`)).status,
+    dumps: async (limit = 20) => bodyOf(await http.GET('/dumps', { params: { query: { limit } } })).dumps,
+    async archiveLink({ archive, message }) {
+      if (archive === null) throw new DumpError('failed', `The dump has no archive: ${message}`);
+      return locationOf(await patientFetch(at(archive.href)), archive.href, base);
     },
   };
+}
+
+/** `?fmt=meta,txt&archive=tar.gz&since=…` */
+function queryOf({ formats = [], archive, since, force = false }: DumpWish): string {
+  const query = new URLSearchParams();
+  if (formats.length > 0) query.set('fmt', formats.join(','));
+  if (archive !== undefined) query.set('archive', archive);
+  if (since !== undefined) query.set('since', since);
+  if (force) query.set('force', 'true');
+  return query.size === 0 ? '' : `?${query.toString()}`;
+}
+
+interface Page<T> {
+  items: T[];
+  response: Response;
+}
+
+/** Goes from page to page where `Link: …; rel="next"` leads (RFC 8288). */
+async function* eachOf<T>(pageAt: (cursor: { cursor?: string }) => Promise<Page<T>>): AsyncGenerator<T> {
+  for (let cursor: string | null | undefined; cursor !== null;) {
+    const { items, response } = await pageAt(cursor === undefined ? {} : { cursor });
+    yield* items;
+    const next = /<([^>]*)>\s*;\s*rel="?next"?/.exec(response.headers.get('Link') ?? '')?.[1];
+    cursor = next === undefined ? null : new URL(next, 'http://any').searchParams.get('cursor');
+  }
+}
+
+/** What was refused was thrown: an answer without a body is none of Adit's. */
+function bodyOf<T>({ data, response }: { data?: T; response: Response }): T {
+  if (data === undefined) throw new TypeError(`An answer with status ${response.status} has no body.`);
+  return data;
 }
 
 /** What `Location` names, as a URL. */
-function locationOf(response: Response, asked: string, url: string): URL {
+function locationOf(response: Response, asked: string, base: string): URL {
   const location = response.headers.get('Location');
-  if (location === null) throw new Error(`The answer of ${asked} has no Location.`);
-  return new URL(location, url);
+  if (location === null) throw new TypeError(`The answer of ${asked} has no Location.`);
+  return new URL(location, base);
 }
 
 const pathOf = ({ pathname, search }: URL): string => `${pathname}${search}`;

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createMinerClient } from '../../cli/miner/miner-client.js';
-import { verifyBag } from '../../cli/miner/verify-bag.js';
+import { saveArchive } from '../../cli/miner/save-archive.js';
 import { freePorts } from '../servers/free-ports.js';
 import { makeRunFolder } from '../servers/run-folder.js';
 import { startAdit, type AditProcess } from './adit-process.js';
@@ -69,8 +69,8 @@ describe('adit start', () => {
     expect(second.log()).not.toMatch(/adit_\w+/);
     expect((await miner.get(`${docset}/dump`)).body).toEqual(done);
     const file = join(folder.path, 'whigs.zip');
-    await createMinerClient(url, key).download(done, file);
-    expect((await verifyBag(file)).payload).toEqual({ txt: done.counts.requested });
+    const { bag } = await saveArchive(createMinerClient(url, key), done, file);
+    expect(bag?.payload).toEqual({ txt: done.counts.requested });
     const interrupted = await miner.pollToEnd(`${other}/dump`);
     expect(interrupted).toMatchObject({ status: 'successful', counts: { requested: 233, packed: 233 } });
 

@@ -5,7 +5,7 @@ import { openPromise } from 'yauzl';
 import { readStorageConfig } from '../../../api-server/config.js';
 import { openContentStore } from '../../../api-server/documents/content-store/open-content-store.js';
 import { createMinerClient } from '../../../cli/miner/miner-client.js';
-import { verifyBag } from '../../../cli/miner/verify-bag.js';
+import { saveArchive } from '../../../cli/miner/save-archive.js';
 import { ingest, makeKey, makeMiner, makeService, someDocuments, withDatabase, type Service } from '../service.js';
 import type { Stage } from '../stage.js';
 
@@ -32,8 +32,8 @@ export function contents(stage: () => Stage): void {
       const done = await miner.pollToEnd(`${docset}/dump`);
       expect(done).toMatchObject({ status: 'successful', counts: { requested: 6, packed: 3, omitted: 3 } });
       const file = service.file('mixed.zip');
-      await createMinerClient(url, key).download(done, file);
-      expect((await verifyBag(file)).payload).toEqual({ txt: 5, pdf: 4 });
+      const { bag } = await saveArchive(createMinerClient(url, key), done, file);
+      expect(bag?.payload).toEqual({ txt: 5, pdf: 4 });
       const omitted = (await readEntry(file, 'omitted.csv')).trim().split(/\r?\n/);
       expect(omitted[0]).toBe('ref,format,reason');
       expect(omitted.slice(1).sort()).toEqual([

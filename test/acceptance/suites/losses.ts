@@ -1,7 +1,7 @@
 /** Processes are killed and frozen, the broker goes away: the dump ends all the same, once, and says so. */
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { verifyBag } from '../../../cli/miner/verify-bag.js';
 import { createMinerClient, type DumpStatus } from '../../../cli/miner/miner-client.js';
+import { saveArchive } from '../../../cli/miner/save-archive.js';
 import { waitUntil } from '../../servers/wait-until.js';
 import { startAckTrap } from '../ack-trap.js';
 import { DOCUMENTS, holdDump, type HeldDump } from '../held-dump.js';
@@ -158,8 +158,8 @@ export function losses(stage: () => Stage): void {
         counts: { requested: DOCUMENTS, packed: DOCUMENTS, omitted: 0 },
       });
       const file = dump.service.file('whole.zip');
-      await createMinerClient(dump.api.url, dump.minerKey).download(done, file);
-      expect((await verifyBag(file)).payload).toEqual({ txt: DOCUMENTS });
+      const { bag } = await saveArchive(createMinerClient(dump.api.url, dump.minerKey), done, file);
+      expect(bag?.payload).toEqual({ txt: DOCUMENTS });
       await waitUntil('nothing half done is left', async () => (await dump.service.stores.unfinished()).length === 0);
       expect((await storedOf(dump)).map((key) => key.replace(/.*\./, '')).sort()).toEqual(['json', 'zip']);
       return done;

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { beforeAll, afterAll, describe, expect, test } from '@jest/globals';
 import { createMinerClient } from '../../../cli/miner/miner-client.js';
+import { saveArchive } from '../../../cli/miner/save-archive.js';
 import { verifyBag } from '../../../cli/miner/verify-bag.js';
 import { ingestSample } from '../../../cli/sample/ingest-sample.js';
 import { waitUntil } from '../../servers/wait-until.js';
@@ -36,18 +37,16 @@ export function study(stage: () => Stage, name: Stage['name']): void {
     test('goes from a query to a bag in which every checksum is right', async () => {
       const client = createMinerClient(url, key);
       const docset = await client.createDocset({ name: 'study', collection: 'sotu', query: century });
-      const { path } = await client.requestDump(docset, ['meta', 'txt']);
+      const asked = await client.requestDump(docset.id, { formats: ['meta', 'txt'] });
       const seen: number[] = [];
-      const status = await client.awaitDump(path, ({ progress }) => seen.push(progress));
+      const status = await client.awaitDump(asked, ({ progress }) => seen.push(progress));
       expect(status).toMatchObject({ status: 'successful', done: true, stale: false, progress: 100, error: null });
       const { requested, packed, omitted } = status.counts;
       expect({ packed, omitted }).toEqual({ packed: requested, omitted: 0 });
       expect(seen).toEqual([...seen].sort((a, b) => a - b));
-      const file = service.file('study.zip');
-      await client.download(status, file);
-      const bag = await verifyBag(file);
-      expect(bag.payload).toEqual({ json: requested, txt: requested });
-      expect(bag.info).toContain('Licence: CC0-1.0');
+      const { bag } = await saveArchive(client, status, service.file('study.zip'));
+      expect(bag?.payload).toEqual({ json: requested, txt: requested });
+      expect(bag?.info).toContain('Licence: CC0-1.0');
     });
 
     test('downloads the archive in pieces that fit together', async () => {

@@ -1,0 +1,70 @@
+/** `adit docset create | list | show | members | delete` */
+import { clientOf, print, printJson, printTable, readQuery, type MinerOptions } from './miner-settings.js';
+import type { Docset, NewDocset } from './miner/miner-client.js';
+
+export interface DocsetOptions extends MinerOptions {
+  name?: string;
+}
+
+export async function createDocset(collection: string, query: string, options: DocsetOptions): Promise<void> {
+  await make({ collection, query: readQuery(query) }, options);
+}
+
+export async function listDocsets(options: MinerOptions): Promise<void> {
+  const docsets: Docset[] = [];
+  for await (const docset of clientOf(options).docsets()) {
+    if (options.json === true) printJson(docset);
+    else docsets.push(docset);
+  }
+  if (options.json === true) return;
+  const rows = docsets.map(({ id, name, collection, documents, created }) => [
+    id,
+    name,
+    collection,
+    documents,
+    created.slice(0, 10),
+  ]);
+  printTable(['docset', 'name', 'collection', 'documents', 'created'], rows);
+}
+
+export async function showDocset(id: string, options: MinerOptions): Promise<void> {
+  const docset = await clientOf(options).docset(id);
+  if (options.json === true) {
+    printJson(docset);
+    return;
+  }
+  const { name, collection, documents, generator, description, created } = docset;
+  const facts = { docset: id, name, description, collection, documents, 'made of': generator, created };
+  printTable(
+    ['', ''],
+    Object.entries(facts).filter(([, value]) => value !== null),
+  );
+}
+
+export async function listMembers(id: string, options: MinerOptions): Promise<void> {
+  for await (const member of clientOf(options).members(id)) {
+    if (options.json === true) printJson(member);
+    else print(member.ref);
+  }
+}
+
+export async function deleteDocsets(ids: readonly string[], options: MinerOptions): Promise<void> {
+  const client = clientOf(options);
+  for (const id of ids) {
+    await client.deleteDocset(id);
+    if (options.json === true) printJson({ docset: id, deleted: true });
+    else print(`Docset ${id} is deleted.`);
+  }
+}
+
+async function make(docset: NewDocset, options: DocsetOptions): Promise<void> {
+  const named = options.name === undefined ? docset : { ...docset, name: options.name };
+  tellMade(await clientOf(options).createDocset(named), options);
+}
+
+/** To a pipe the id alone: `adit dump $(adit docset create …)`. */
+function tellMade(made: Docset, { json }: MinerOptions): void {
+  if (json === true) printJson(made);
+  else if (process.stdout.isTTY) print(`Docset ${made.id} has ${made.documents} documents.`);
+  else print(made.id);
+}

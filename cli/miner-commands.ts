@@ -1,0 +1,78 @@
+/** The commands of miners: `adit search | docset … | dump | status`. What they do is read when they are called. */
+import { Option, type Command } from 'commander';
+import type { DocsetOptions } from './docset.js';
+import type { DumpOptions } from './dump.js';
+import type { MinerOptions } from './miner-settings.js';
+import type { SearchOptions } from './search.js';
+
+export function addMinerCommands(program: Command): void {
+  asMiner(program.command('search'))
+    .description('how many documents a query finds, and the first of them; without a query, all')
+    .argument('<collection>', 'id of the collection')
+    .argument('[query]', QUERY)
+    .option('--limit <number>', 'how many documents to show, 0 to 100', '10')
+    .option('--sort <order>', 'ref, date or title, each with - for the other way round; or relevance')
+    .option('--facets <fields>', 'how the hits are spread: fields separated by commas, or years, or decades')
+    .action(async (collection: string, query: string | undefined, options: SearchOptions) =>
+      (await import('./search.js')).runSearch(collection, query, options),
+    );
+  addDocsetCommands(program.command('docset').description('make, list, combine and delete docsets'));
+  asMiner(program.command('dump'))
+    .description('have a docset, or what a query finds, as one verified archive; interrupted, the same command goes on')
+    .argument('[docset]', 'id of the docset')
+    .option('--fmt <formats>', 'formats, separated by commas', 'meta,txt')
+    .option('-o, --output <file>', 'where to put the archive (docset-<id>-<formats>.zip)')
+    .option('--collection <collection>', 'with --query: the collection to search')
+    .option('--query <query>', `with no docset: make one of what this finds; ${QUERY}`)
+    .option('--name <name>', 'with --query: what to call the docset')
+    .addOption(new Option('--archive <kind>', 'what the archive is').choices(['zip', 'tar.gz']).default('zip'))
+    .option('--since <dump>', 'only what was added or changed since this dump')
+    .option('--overwrite', 'replace the file where it is another archive')
+    .option('--retry-for <duration>', 'how long to wait for a server that is away or busy', '5m')
+    .action(async (docset: string | undefined, options: DumpOptions) =>
+      (await import('./dump.js')).runDump(docset, options),
+    );
+  asMiner(program.command('status'))
+    .description('your dumps, newest first; or the newest dump of a docset')
+    .argument('[docset]', 'id of the docset')
+    .action(async (docset: string | undefined, options: MinerOptions) =>
+      (await import('./status.js')).runStatus(docset, options),
+    );
+}
+
+const QUERY = 'words as for a web search, or a tree in JSON';
+
+function addDocsetCommands(docset: Command): void {
+  const run = async () => import('./docset.js');
+  asMiner(docset.command('create'))
+    .description('fix what a query finds')
+    .argument('<collection>', 'id of the collection')
+    .argument('<query>', QUERY)
+    .option('--name <name>', 'what to call it')
+    .action(async (collection: string, query: string, options: DocsetOptions) =>
+      (await run()).createDocset(collection, query, options),
+    );
+  asMiner(docset.command('list'))
+    .description('your docsets, oldest first')
+    .action(async (options: MinerOptions) => (await run()).listDocsets(options));
+  asMiner(docset.command('show'))
+    .description('one docset')
+    .argument('<docset>', 'its id')
+    .action(async (id: string, options: MinerOptions) => (await run()).showDocset(id, options));
+  asMiner(docset.command('members'))
+    .description('the refs of its documents, one a line; with --json, what is known of each')
+    .argument('<docset>', 'its id')
+    .action(async (id: string, options: MinerOptions) => (await run()).listMembers(id, options));
+  asMiner(docset.command('delete'))
+    .description('delete docsets, with their dumps')
+    .argument('<docsets...>', 'ids of docsets')
+    .action(async (ids: string[], options: MinerOptions) => (await run()).deleteDocsets(ids, options));
+}
+
+/** Adds `--url`, `--key` and `--json`. */
+function asMiner(command: Command): Command {
+  return command
+    .option('--url <url>', 'where the server is (or ADIT_URL; http://localhost:3000)')
+    .option('--key <key>', 'your key; better in ADIT_KEY, since others see arguments')
+    .option('--json', 'answer in JSON, for programs');
+}
