@@ -5,6 +5,7 @@ import { initial } from './migrations/0001-initial.js';
 import { segments } from './migrations/0003-segments.js';
 import { search } from './migrations/0005-search.js';
 import { ingest } from './migrations/0006-ingest.js';
+import { docsets } from './migrations/0007-docsets.js';
 import { keys } from './migrations/0008-keys.js';
 
 export interface NamedMigration {
@@ -20,6 +21,7 @@ const MIGRATIONS: readonly NamedMigration[] = [
   { name: '0004-dumps-follow', migration: dumpsFollow },
   { name: '0005-search', migration: search },
   { name: '0006-ingest', migration: ingest },
+  { name: '0007-docsets', migration: docsets },
   { name: '0008-keys', migration: keys },
 ];
 

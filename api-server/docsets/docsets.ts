@@ -16,21 +16,35 @@ export interface Docset {
   /** The query as text, or what else the docset was made from. */
   generator: string;
   revision: number;
+  /** The collection's revision of the moment at which the members were fixed; null: not known. */
+  collection_revision: number | null;
   /** How many documents it has. */
   members: number;
+  /** How many of those that were named are no documents of the collection. */
+  unknown: number;
   created: Date;
   updated: Date;
   deleted: Date | null;
 }
 
-type Row = Omit<Docset, 'members'> & { members: string };
+// bigint columns come as text.
+type Row = Omit<Docset, 'members' | 'unknown' | 'collection_revision'> & {
+  members: string;
+  unknown: string;
+  collection_revision: string | null;
+};
 
 const selectDocsets = (knex: Knex) =>
   knex('docsets as s')
     .leftJoin('miners as m', knex.raw('m.id::text = s.owner'))
     .select<Row[]>('s.*', 'm.name as owner_name');
 
-const fromRow = (row: Row): Docset => ({ ...row, members: Number(row.members) });
+const fromRow = (row: Row): Docset => ({
+  ...row,
+  members: Number(row.members),
+  unknown: Number(row.unknown),
+  collection_revision: row.collection_revision === null ? null : Number(row.collection_revision),
+});
 
 /**
  * A docset by its id, whoever owns it.
@@ -84,5 +98,6 @@ export async function deleteDocset(knex: Knex, id: string): Promise<void> {
   await knex.transaction(async (trx) => {
     await trx('docsets').where({ id }).update({ deleted: trx.fn.now() });
     await trx('docset_members').where({ docset_id: id }).delete();
+    await trx('docset_unknown').where({ docset_id: id }).delete();
   });
 }

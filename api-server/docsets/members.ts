@@ -29,9 +29,34 @@ export async function pageOfMembers(
     .select<Member[]>('m.ref', 'd.id', 'd.title', 'd.creator', 'd.date');
 }
 
-/** Every page behind `after`. */
-export async function* pagesOfMembers(knex: Knex, docset: string, after?: string): AsyncGenerator<Member[]> {
-  let last = after;
+export interface CatalogEntry extends Member {
+  /** Sorted. */
+  formats: string[];
+}
+
+/** The same with the formats in which there are files of each. */
+export async function pageOfCatalog(
+  knex: Knex,
+  docset: string,
+  { limit, after }: { limit: number; after: string | undefined },
+): Promise<CatalogEntry[]> {
+  const { rows } = await knex.raw<{ rows: CatalogEntry[] }>(
+    `select m.ref, d.id, d.title, d.creator, d.date,
+       array(select format from files f where f.document_id = d.id order by format) as formats
+     from (
+       select ref, document_id from docset_members where docset_id = ? and ref > ? order by ref limit ?
+     ) as m
+     join documents as d on d.id = m.document_id
+     order by m.ref`,
+    // No ref is empty.
+    [docset, after ?? '', limit],
+  );
+  return rows;
+}
+
+/** Every page. */
+export async function* pagesOfMembers(knex: Knex, docset: string): AsyncGenerator<Member[]> {
+  let last: string | undefined;
   for (;;) {
     const page = await pageOfMembers(knex, docset, { limit: PAGE, after: last });
     if (page.length > 0) yield page;

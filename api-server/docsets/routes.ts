@@ -4,7 +4,7 @@ import { findCollection } from '../collections/collections.js';
 import { refuseUnwantedDump } from '../http/dump-header.js';
 import { nextLink, readPage } from '../http/paging.js';
 import { ProblemError } from '../http/problems.js';
-import { originOf, param, type Answer, type Route } from '../http/route.js';
+import { originOf, param, type Answer, type Handler, type Route } from '../http/route.js';
 import { ANY_ROLE, MINERS, type Caller } from '../miners/caller.js';
 import type { Parts } from '../parts.js';
 import {
@@ -16,14 +16,15 @@ import {
   renameDocset,
   type Docset,
 } from './docsets.js';
+import { knownAnswer, validatorsOf } from './entity-tag.js';
 import { wantedFormats } from './formats.js';
 import { listingDocument, listingLines } from './listing.js';
-import { makeDocset, type NewDocset } from './make-docset.js';
-import { pageOfMembers, pagesOfMembers, type Member } from './members.js';
+import { makeDocset } from './make-docset.js';
+import { NDJSON, sendTable } from './send-table.js';
+import { CATALOG, MEMBERS, UNKNOWN, type Table } from './tables.js';
+import { readWish } from './wish.js';
 
-const NDJSON = 'application/x-ndjson';
 const DOCSETS_ON_A_PAGE = 100;
-const MEMBERS_ON_A_PAGE = 1_000;
 
 interface Rename {
   name?: string | null;
@@ -39,7 +40,9 @@ export function docsetRoutes(parts: Parts): Route[] {
     { method: 'patch', path: '/docsets/:docset', roles: MINERS, handler: rename },
     { method: 'put', path: '/docsets/:docset', roles: MINERS, handler: rename },
     { method: 'delete', path: '/docsets/:docset', roles: MINERS, handler: remove },
-    { method: 'get', path: '/docsets/:docset/members', roles: MINERS, handler: members },
+    { method: 'get', path: '/docsets/:docset/members', roles: MINERS, handler: tableOf(MEMBERS) },
+    { method: 'get', path: '/docsets/:docset/catalog', roles: MINERS, handler: tableOf(CATALOG) },
+    { method: 'get', path: '/docsets/:docset/unknown', roles: MINERS, handler: tableOf(UNKNOWN) },
   ];
 
   async function list(request: Request, caller: Caller): Promise<Answer> {
@@ -53,7 +56,8 @@ export function docsetRoutes(parts: Parts): Route[] {
   }
 
   async function make(request: Request, caller: Caller): Promise<Answer> {
-    const id = await makeDocset(knex, caller, request.body as NewDocset);
+    const { facts, origin } = readWish(request);
+    const id = await makeDocset(knex, caller, facts, origin);
     const headers = { Location: `/api/docsets/${id}` };
     return { status: 201, headers, json: { create: 'success', ...describe(await findDocset(knex, id)) } };
   }
@@ -72,7 +76,10 @@ export function docsetRoutes(parts: Parts): Route[] {
       });
       return { headers: { ...headers, 'Content-Type': NDJSON }, stream };
     }
-    if (caller.role !== 'packager') return { headers, json: describe(docset) };
+    if (caller.role !== 'packager') {
+      const validators = validatorsOf(docset, ['docset', docset.owner_name ?? '']);
+      return knownAnswer(request, validators) ?? { headers: validators, json: describe(docset) };
+    }
     const stream = listingDocument(knex, docset, describe(docset));
     return { headers: { ...headers, 'Content-Type': 'application/json' }, stream };
   }
@@ -95,23 +102,12 @@ export function docsetRoutes(parts: Parts): Route[] {
     return { json: { delete: 'ok' } };
   }
 
-  async function members(request: Request, caller: Caller): Promise<Answer> {
-    const docset = await ownDocset(knex, param(request, 'docset'), caller);
-    const { limit, after } = readPage(request, MEMBERS_ON_A_PAGE);
-    const headers = { Vary: 'Accept' };
-    if (request.accepts(['application/json', NDJSON]) === NDJSON) {
-      return { headers: { ...headers, 'Content-Type': NDJSON }, stream: memberLines(docset, after) };
-    }
-    const found = await pageOfMembers(knex, docset.id, { limit: limit + 1, after });
-    const page = found.slice(0, limit);
-    const next = nextLink(request, found.length > limit ? page.at(-1)?.ref : undefined);
-    return { headers: { ...headers, ...next }, json: { docset: describe(docset), members: page.map(entry) } };
-  }
-
-  async function* memberLines(docset: Docset, after: string | undefined): AsyncGenerator<string> {
-    for await (const page of pagesOfMembers(knex, docset.id, after)) {
-      yield page.map((member) => `${JSON.stringify(entry(member))}\n`).join('');
-    }
+  function tableOf<Row>(table: Table<Row>): Handler {
+    return async (request, caller) => {
+      const docset = await ownDocset(knex, param(request, 'docset'), caller);
+      const { publicUrl } = parts.config;
+      return sendTable(knex, request, { table, docset, head: describe(docset), publicUrl });
+    };
   }
 
   /** A packager reads any docset, a miner only their own. */
@@ -129,7 +125,7 @@ export function docsetRoutes(parts: Parts): Route[] {
 
 /** `url`, `name`, `generator` and `owner` are where the clients of the first Adit look for them. */
 function describe(docset: Docset): object {
-  const { id, name, generator, description, query, revision, members, created, updated } = docset;
+  const { id, name, generator, description, query, revision, members, unknown, created, updated } = docset;
   return {
     url: `/docsets/${id}`,
     id,
@@ -138,12 +134,12 @@ function describe(docset: Docset): object {
     owner: docset.owner_name ?? docset.owner,
     description,
     collection: docset.collection_id,
+    collection_revision: docset.collection_revision,
     query,
     documents: members,
+    unknown,
     revision,
     created: created.toISOString(),
     updated: updated.toISOString(),
   };
 }
-
-const entry = ({ id, ref, title }: Member): object => ({ url: `/documents/${id}`, id, ref, title });

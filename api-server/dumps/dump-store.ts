@@ -54,8 +54,8 @@ export interface DumpStore {
   byId(id: string): Promise<Dump | undefined>;
   /** All dumps of a docset, newest first. */
   ofDocset(docset: string): Promise<Dump[]>;
-  /** Dumps of docsets that a miner owns, newest first. */
-  ofOwner(owner: string, limit: number): Promise<Dump[]>;
+  /** Dumps of docsets that a miner owns, newest first, behind the one of that moment and id. */
+  ofOwner(owner: string, limit: number, after?: Pick<Dump, 'created' | 'id'>): Promise<Dump[]>;
   /** Dumps of docsets that a miner owns, and that somebody may still build, oldest first. */
   liveOfOwner(owner: string): Promise<Dump[]>;
   /**
@@ -96,14 +96,18 @@ export function createDumpStore(knex: Knex): DumpStore {
     async ofDocset(docset) {
       return (await dumps().where('docset_id', docset).orderBy('created', 'desc')).map(toDump);
     },
-    async ofOwner(owner, limit) {
-      const rows = await dumps()
+    async ofOwner(owner, limit, after) {
+      const query = dumps()
         .select('dumps.*')
         .join('docsets', 'docsets.id', 'dumps.docset_id')
         .where('docsets.owner', owner)
-        .orderBy('dumps.created', 'desc')
+        .orderBy([
+          { column: 'dumps.created', order: 'desc' },
+          { column: 'dumps.id', order: 'desc' },
+        ])
         .limit(limit);
-      return (rows as Row[]).map(toDump);
+      if (after !== undefined) void query.whereRaw('(dumps.created, dumps.id) < (?, ?)', [after.created, after.id]);
+      return ((await query) as Row[]).map(toDump);
     },
     async liveOfOwner(owner) {
       const rows = await dumps()
@@ -216,7 +220,7 @@ async function insertInTurn(
      inserted as (
        insert into dumps (${columns.map(() => '??').join(', ')}) select ${columns.map(() => '?').join(', ')} from turn
        ${isCounted ? 'where alive < ?' : ''}
-       on conflict (docset_id, formats, container, follows) do nothing
+       on conflict (docset_id, formats, container, since, follows) do nothing
        returning id
      )
      select alive, (select id from inserted) as id from turn`,

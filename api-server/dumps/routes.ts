@@ -4,6 +4,7 @@ import type { Knex } from 'knex';
 import { DEFAULT_CONTAINER, parseContainer, type Container } from '../../queue-config/index.js';
 import { ownDocset, type Docset } from '../docsets/docsets.js';
 import { wantedFormats } from '../docsets/formats.js';
+import { nextLink, readPage } from '../http/paging.js';
 import { ProblemError } from '../http/problems.js';
 import { originOf, param, queryParam, type Answer, type Route } from '../http/route.js';
 import { MINERS, type Caller } from '../miners/caller.js';
@@ -17,7 +18,7 @@ import { requestDump } from './request-dump.js';
 import { archivePath, dumpPath, progressHeader, retryAfter, statusBody } from './status-body.js';
 import { waitUntilDone } from './wait-until-done.js';
 
-const MAX_LISTED = 100;
+const DUMPS_ON_A_PAGE = 100;
 
 export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit): Route[] {
   const roles = MINERS;
@@ -98,14 +99,32 @@ export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit):
       path: '/dumps',
       roles,
       handler: async (request, caller) => {
-        const limit = Number(queryParam(request, 'limit') ?? MAX_LISTED);
-        const dumps = await parts.store.ofOwner(caller.id, limit);
+        const { limit, after } = readPage(request, DUMPS_ON_A_PAGE);
+        // One more than asked for tells whether there is a next page.
+        const found = await parts.store.ofOwner(caller.id, limit + 1, after === undefined ? after : readPlace(after));
+        const dumps = found.slice(0, limit);
+        const last = dumps.at(-1);
+        const headers = nextLink(request, found.length > limit && last !== undefined ? placeOf(last) : undefined);
         // As last known: only a poll of a dump asks for news of it.
         const now = new Date();
-        return { json: { dumps: dumps.map((dump) => statusBody({ dump: asOf(dump, now), stale: isLive(dump) })) } };
+        const bodies = dumps.map((dump) => statusBody({ dump: asOf(dump, now), stale: isLive(dump) }));
+        return { headers, json: { dumps: bodies } };
       },
     },
   ];
+}
+
+/** Where a dump stands in the list of a miner's. */
+const placeOf = ({ created, id }: Dump): string => `${created.toISOString()} ${id}`;
+
+/** @throws {ProblemError} `cursor-invalid` */
+function readPlace(text: string): Pick<Dump, 'created' | 'id'> {
+  const [moment = '', id = ''] = text.split(' ');
+  const created = new Date(moment);
+  if (Number.isNaN(created.getTime()) || `${created.toISOString()} ${id}` !== text) {
+    throw new ProblemError('cursor-invalid');
+  }
+  return { created, id };
 }
 
 /** 202 while the dump is being made, 200 once it is over, however it ended. */

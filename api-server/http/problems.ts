@@ -139,13 +139,14 @@ export const PROBLEMS = {
   'body-too-large': {
     status: 413,
     title: 'The body is too large',
-    description: 'A JSON body may have 1 MiB. Documents are ingested as a stream of lines of up to 64 MiB.',
+    description:
+      'A JSON body may have 1 MiB, and one that makes a docset 64 MiB. Documents are ingested as a stream of lines of up to 64 MiB.',
   },
   'media-type-not-supported': {
     status: 415,
     title: 'The body has a media type that is not understood here',
     description:
-      'Send Content-Type: application/json; for documents to ingest, application/x-ndjson. See the API description at /docs.',
+      'Send Content-Type: application/json; for documents to ingest, application/x-ndjson; for lists of members, that or text/csv. See the API description at /docs.',
   },
   'range-not-satisfiable': {
     status: 416,
@@ -243,13 +244,29 @@ export const PROBLEMS = {
   'docset-empty': {
     status: 422,
     title: 'The docset would be empty',
-    description: 'No document matches the query. A docset needs at least one member.',
+    description: 'No document matches, or none is left over. A docset needs at least one member.',
   },
   'members-unknown': {
     status: 422,
     title: 'Some members are not in the collection',
     description:
-      '`unknown` lists the first of them. Nothing was made: a docset is never silently shorter than asked for.',
+      '`unknown` lists the first of them. Nothing was made: a docset is never silently shorter than asked for. With `unknown=report` it is made of the others, and /docsets/{id}/unknown lists all that are not in it.',
+  },
+  'members-unreadable': {
+    status: 422,
+    title: 'The list of members cannot be read',
+    description:
+      'A line of NDJSON is a ref, an id, or an object with a `ref`, `id` or `url`; the first line of a CSV names its columns, and one of them is one of these. Nothing was made.',
+  },
+  'members-too-many': {
+    status: 422,
+    title: 'There are more members than can be named',
+    description: '`limit` says how many can. Nothing was made: a list is never cut. A query may find any number.',
+  },
+  'collections-differ': {
+    status: 422,
+    title: 'The docsets are not all of one collection',
+    description: 'A docset is of one collection, and so are all that it is made of.',
   },
   'internal-error': {
     status: 500,

@@ -3,11 +3,21 @@ import express, { type NextFunction, type Request, type RequestHandler, type Res
 import { ProblemError } from './problems.js';
 
 const LARGEST_BODY = 1024 * 1024;
+/** For a million refs of a docset. */
+const LARGEST_DOCSET = 64 * 1024 * 1024;
 const DEEPEST = 100;
 
 /** Anything that is JSON, even if it is no object: the API description says what is wrong with it better than the parser. */
-export const jsonBody = (): RequestHandler =>
-  express.json({ limit: LARGEST_BODY, strict: false, type: ['application/json', 'application/*+json'] });
+export function jsonBody(): RequestHandler {
+  const reader = (limit: number): RequestHandler =>
+    express.json({ limit, strict: false, type: ['application/json', 'application/*+json'] });
+  const ordinary = reader(LARGEST_BODY);
+  const docset = reader(LARGEST_DOCSET);
+  return (request, response, next) => {
+    const isDocset = request.method === 'POST' && request.path === '/docsets';
+    (isDocset ? docset : ordinary)(request, response, next);
+  };
+}
 
 /**
  * PostgreSQL keeps neither U+0000 nor half a surrogate pair in a text. Found here once, they need not be feared

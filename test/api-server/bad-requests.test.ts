@@ -106,6 +106,7 @@ const CASES: Case[] = [
   },
   {
     what: 'a body of 10 MB',
+    path: '/api/collections/c/search',
     method: 'post',
     body: { query: 'a'.repeat(10_000_000) },
     status: 413,
