@@ -341,8 +341,17 @@ export interface paths {
         get: operations["listDocsets"];
         put?: never;
         /**
-         * Fix a search, or a list of documents, as a docset
-         * @description The members are fixed at this moment. A docset is never shorter than asked for.
+         * Fix a search, a list of documents, or a combination of docsets as a docset
+         * @description The members are fixed at this moment, and `collection_revision` says of which revision of the collection they are. A docset
+         *     is never silently shorter than asked for: a list that names what the collection does not have is refused, or, with
+         *     `unknown=report`, made of the rest, and `/docsets/{id}/unknown` lists what is not in it.
+         *
+         *     Up to 1,000,000 members can be named, as JSON, or as a list that is read while it is uploaded: NDJSON, each line a ref, an id,
+         *     or an object with `ref`, `id` or `url`; or CSV, whose first line names the columns, of which one is `ref`, `id` or `url`. So
+         *     answers of `/members` and `/catalog`, and the `catalog.csv` of an archive, can be sent as they are.
+         *
+         *     `union`, `intersect`, `minus` (all others from the first) and `copy` make a docset of your docsets of one collection.
+         *     Documents are the same where their refs are; of several versions of one, the newest is taken.
          */
         post: operations["createDocset"];
         delete?: never;
@@ -390,9 +399,56 @@ export interface paths {
         };
         /**
          * Its members
-         * @description A page in the order of the UTF-8 bytes of their refs; as `application/x-ndjson`, all of them, one a line.
+         * @description In the order of the UTF-8 bytes of their refs: as JSON a page of them, as NDJSON or CSV all of them, one a line, unless
+         *     `limit` says how many.
          */
         get: operations["listMembers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/docsets/{docset}/catalog": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 5 */
+                docset: components["parameters"]["Docset"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Its members, with all that their catalogue says of them
+         * @description In the same order and forms as the members; the CSV has the columns of `catalog.csv` in archives.
+         */
+        get: operations["listCatalog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/docsets/{docset}/unknown": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 5 */
+                docset: components["parameters"]["Docset"];
+            };
+            cookie?: never;
+        };
+        /**
+         * What was named as a member and is no document of the collection
+         * @description Where the docset was made with `unknown=report`. In the same forms as the members.
+         */
+        get: operations["listUnknown"];
         put?: never;
         post?: never;
         delete?: never;
@@ -858,6 +914,7 @@ export interface components {
          *       "owner": "Ada",
          *       "description": null,
          *       "collection": "sotu",
+         *       "collection_revision": 6,
          *       "query": {
          *         "range": {
          *           "year": {
@@ -866,6 +923,7 @@ export interface components {
          *         }
          *       },
          *       "documents": 122,
+         *       "unknown": 0,
          *       "revision": 1,
          *       "created": "2026-11-22T01:00:00.000Z",
          *       "updated": "2026-11-22T01:00:00.000Z"
@@ -875,15 +933,22 @@ export interface components {
             url: string;
             id: components["schemas"]["DocsetId"];
             name: string | null;
-            /** @description The query as text, or `members`. */
+            /** @description The query as text, or `members`, or the combination, such as `{"minus":["6","5"]}`. */
             generator: string;
             owner: string;
             description: string | null;
             collection: components["schemas"]["CollectionId"];
-            /** @description The query that it was made from; null where its members were named. */
+            /**
+             * @description Of the collection, when the members were fixed. Of a combination, the latest of its docsets; null for docsets older than
+             *     this field.
+             */
+            collection_revision: number | null;
+            /** @description The query that it was made from; null where its members were named or combined. */
             query: unknown;
             /** @description How many members it has. */
             documents: number;
+            /** @description How many were named and are no documents of the collection; `/docsets/{id}/unknown` lists them. */
+            unknown: number;
             revision: number;
             /** Format: date-time */
             created: string;
@@ -901,9 +966,14 @@ export interface components {
             /** @description May be left out where there is one collection only. */
             collection?: components["schemas"]["CollectionId"];
             query?: components["schemas"]["Query"];
-            /** @description Refs, or ids or URLs of documents. */
+            /** @description Refs, or ids or URLs of documents; up to 1,000,000. */
             members?: (string | number)[];
-        } & (unknown | unknown);
+            union?: components["schemas"]["DocsetIds"];
+            intersect?: components["schemas"]["DocsetIds"];
+            minus?: components["schemas"]["DocsetIds"];
+            copy?: components["schemas"]["DocsetId"];
+        } & (unknown | unknown | unknown | unknown | unknown | unknown);
+        DocsetIds: components["schemas"]["DocsetId"][];
         DocsetNames: {
             name?: components["schemas"]["Name"];
             description?: components["schemas"]["Description"];
@@ -913,6 +983,15 @@ export interface components {
             id: string;
             ref: string;
             title: string | null;
+        };
+        CatalogEntry: {
+            url: string;
+            id: string;
+            ref: string;
+            title: string | null;
+            creator: string | null;
+            date: string | null;
+            formats: string[];
         };
         /**
          * @example {
@@ -1243,6 +1322,8 @@ export interface components {
         XRateLimitRemaining: number;
         /** @description As in the first Adit. When the minute is over, in seconds since 1970. */
         XRateLimitReset: number;
+        /** @description Strong. Members never change, and a new name gives a new ETag. */
+        DocsetETag: string;
         /** @description Strong; the SHA-256 of the content, and another one where it comes as gzip. */
         ETag: string;
     };
@@ -1858,7 +1939,16 @@ export interface operations {
     };
     createDocset: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description What becomes of members that are no documents of the collection. */
+                unknown?: "refuse" | "report";
+                /** @description Of the docset, where the body is a list. */
+                name?: components["schemas"]["Name"];
+                /** @description Of the docset, where the body is a list. */
+                description?: string;
+                /** @description Where the body is a list. May be left out where there is one collection only. */
+                collection?: components["schemas"]["CollectionId"];
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1866,6 +1956,16 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["NewDocset"];
+                /**
+                 * @example "1790-george-washington"
+                 *     {"ref": "1791-george-washington"}
+                 */
+                "application/x-ndjson": string;
+                /**
+                 * @example ref
+                 *     1790-george-washington
+                 */
+                "text/csv": string;
             };
         };
         responses: {
@@ -1905,6 +2005,7 @@ export interface operations {
             header?: {
                 /** @description Which dump a packager is working on; 410 `dump-gone` once nobody wants it any more. */
                 "Adit-Dump"?: components["parameters"]["AditDump"];
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
                 /** @example 5 */
@@ -1917,6 +2018,7 @@ export interface operations {
             /** @description The docset. */
             200: {
                 headers: {
+                    ETag: components["headers"]["DocsetETag"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1924,6 +2026,7 @@ export interface operations {
                     "application/x-ndjson": string;
                 };
             };
+            304: components["responses"]["NotModified"];
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];
         };
@@ -1998,7 +2101,9 @@ export interface operations {
                 /** @description Comes with the link to the next page. */
                 cursor?: components["parameters"]["Cursor"];
             };
-            header?: never;
+            header?: {
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
             path: {
                 /** @example 5 */
                 docset: components["parameters"]["Docset"];
@@ -2011,6 +2116,7 @@ export interface operations {
             200: {
                 headers: {
                     Link: components["headers"]["Link"];
+                    ETag: components["headers"]["DocsetETag"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2018,9 +2124,100 @@ export interface operations {
                         docset: components["schemas"]["Docset"];
                         members: components["schemas"]["Member"][];
                     };
+                    /** @example {"url":"/documents/1","id":"1","ref":"1790-george-washington","title":"First annual address"} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example ref,title,id,url
+                     *     1790-george-washington,First annual address,1,http://localhost:3000/api/documents/1
+                     */
+                    "text/csv": string;
                 };
             };
+            304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listCatalog: {
+        parameters: {
+            query?: {
+                /** @description How many to show. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Comes with the link to the next page. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: {
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @example 5 */
+                docset: components["parameters"]["Docset"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The catalogue. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    ETag: components["headers"]["DocsetETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        docset: components["schemas"]["Docset"];
+                        members: components["schemas"]["CatalogEntry"][];
+                    };
+                    "application/x-ndjson": string;
+                    /**
+                     * @example ref,title,creator,date,url,formats
+                     *     1790-george-washington,First annual address,George Washington,1790,http://localhost:3000/api/documents/1,meta txt
+                     */
+                    "text/csv": string;
+                };
+            };
+            304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listUnknown: {
+        parameters: {
+            query?: {
+                /** @description How many to show. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Comes with the link to the next page. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: {
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @example 5 */
+                docset: components["parameters"]["Docset"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refs, and URLs of documents, in the order of their UTF-8 bytes. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    ETag: components["headers"]["DocsetETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        docset: components["schemas"]["Docset"];
+                        unknown: string[];
+                    };
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            304: components["responses"]["NotModified"];
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];
         };
@@ -2181,6 +2378,8 @@ export interface operations {
             query?: {
                 /** @description How many to show. */
                 limit?: number;
+                /** @description Comes with the link to the next page. */
+                cursor?: components["parameters"]["Cursor"];
             };
             header?: never;
             path?: never;
@@ -2188,9 +2387,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The dumps. */
+            /** @description A page of them. */
             200: {
                 headers: {
+                    Link: components["headers"]["Link"];
                     [name: string]: unknown;
                 };
                 content: {
