@@ -1,13 +1,38 @@
-/** `adit docset create | list | show | members | delete` */
-import { clientOf, print, printJson, printTable, readQuery, type MinerOptions } from './miner-settings.js';
+/** `adit docset create | upload | list | show | members | union | intersect | minus | copy | delete` */
+import { clientOf, harmless, print, printJson, printTable, readQuery, type MinerOptions } from './miner-settings.js';
+import type { SetOperation } from './miner-commands.js';
 import type { Docset, NewDocset } from './miner/miner-client.js';
 
 export interface DocsetOptions extends MinerOptions {
   name?: string;
 }
 
+export interface UploadOptions extends DocsetOptions {
+  collection?: string;
+  skipUnknown?: boolean;
+}
+
 export async function createDocset(collection: string, query: string, options: DocsetOptions): Promise<void> {
   await make({ collection, query: readQuery(query) }, options);
+}
+
+/** Those that are no documents of the collection are told on standard error, and the exit code is 2. */
+export async function uploadDocset(file: string, options: UploadOptions): Promise<void> {
+  const { name, collection, skipUnknown = false } = options;
+  const client = clientOf(options);
+  const made = await client.uploadDocset(file, { name, collection, unknown: skipUnknown ? 'report' : 'refuse' });
+  tellMade(made, options);
+  if (made.unknown === 0) return;
+  for await (const member of client.unknownMembers(made.id)) process.stderr.write(`unknown: ${harmless(member)}\n`);
+  process.exitCode = 2;
+}
+
+export async function combineDocsets(how: SetOperation, ids: readonly string[], options: DocsetOptions): Promise<void> {
+  await make({ [how]: [...ids] }, options);
+}
+
+export async function copyDocset(id: string, options: DocsetOptions): Promise<void> {
+  await make({ copy: id }, options);
 }
 
 export async function listDocsets(options: MinerOptions): Promise<void> {

@@ -1,6 +1,6 @@
 /** The commands of miners: `adit search | docset … | dump | status`. What they do is read when they are called. */
 import { Option, type Command } from 'commander';
-import type { DocsetOptions } from './docset.js';
+import type { DocsetOptions, UploadOptions } from './docset.js';
 import type { DumpOptions } from './dump.js';
 import type { MinerOptions } from './miner-settings.js';
 import type { SearchOptions } from './search.js';
@@ -52,6 +52,13 @@ function addDocsetCommands(docset: Command): void {
     .action(async (collection: string, query: string, options: DocsetOptions) =>
       (await run()).createDocset(collection, query, options),
     );
+  asMiner(docset.command('upload'))
+    .description('fix the documents that a file names')
+    .argument('<file>', '.csv with a column ref, id or url (a catalog.csv will do); .ndjson; or .txt, a ref a line')
+    .option('--collection <collection>', 'id of the collection')
+    .option('--name <name>', 'what to call it')
+    .option('--skip-unknown', 'go on without those that are no documents of the collection, and list them')
+    .action(async (file: string, options: UploadOptions) => (await run()).uploadDocset(file, options));
   asMiner(docset.command('list'))
     .description('your docsets, oldest first')
     .action(async (options: MinerOptions) => (await run()).listDocsets(options));
@@ -63,11 +70,31 @@ function addDocsetCommands(docset: Command): void {
     .description('the refs of its documents, one a line; with --json, what is known of each')
     .argument('<docset>', 'its id')
     .action(async (id: string, options: MinerOptions) => (await run()).listMembers(id, options));
+  for (const [name, description] of SET_OPERATIONS) {
+    asMiner(docset.command(name))
+      .description(description)
+      .argument('<docsets...>', 'ids of docsets')
+      .option('--name <name>', 'what to call the new one')
+      .action(async (ids: string[], options: DocsetOptions) => (await run()).combineDocsets(name, ids, options));
+  }
+  asMiner(docset.command('copy'))
+    .description('another docset with the same documents')
+    .argument('<docset>', 'its id')
+    .option('--name <name>', 'what to call the new one')
+    .action(async (id: string, options: DocsetOptions) => (await run()).copyDocset(id, options));
   asMiner(docset.command('delete'))
     .description('delete docsets, with their dumps')
     .argument('<docsets...>', 'ids of docsets')
     .action(async (ids: string[], options: MinerOptions) => (await run()).deleteDocsets(ids, options));
 }
+
+const SET_OPERATIONS = [
+  ['union', 'a new docset of what is in any of them'],
+  ['intersect', 'a new docset of what is in all of them'],
+  ['minus', 'a new docset of what is in the first and in none of the others'],
+] as const;
+
+export type SetOperation = (typeof SET_OPERATIONS)[number][0];
 
 /** Adds `--url`, `--key` and `--json`. */
 function asMiner(command: Command): Command {

@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import prettyBytes from 'pretty-bytes';
 import { DumpError } from './errors.js';
 
-const REASONS: Record<string, string> = {
+const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full',
   EDQUOT: 'your share of the disk is used up',
   EFBIG: 'files may not become so large there',
@@ -20,10 +20,22 @@ const REASONS: Record<string, string> = {
 
 /** What the system says of a file that cannot be written, as a sentence. */
 export function unwritable(path: string, error: unknown): Error {
+  return faultOf(`${path} cannot be written`, error, REASONS);
+}
+
+/** What the system says of a file that cannot be read, as a sentence. */
+export function unreadable(path: string, error: unknown): Error {
+  return faultOf(`${path} cannot be read`, error, {
+    ENOENT: 'there is no such file',
+    EACCES: 'you may not read it',
+    EISDIR: 'it is a folder',
+  });
+}
+
+function faultOf(what: string, error: unknown, reasons: Readonly<Record<string, string>>): Error {
   if (!(error instanceof Error)) return new Error(String(error));
   if (!('code' in error)) return error;
-  const reason = REASONS[String(error.code)] ?? String(error.code);
-  return new DumpError('file', `${path} cannot be written: ${reason}.`);
+  return new DumpError('file', `${what}: ${reasons[String(error.code)] ?? String(error.code)}.`);
 }
 
 /** Before anything is asked for: whether the file exists. @throws {DumpError} it can never be written */

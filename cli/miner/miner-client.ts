@@ -4,6 +4,7 @@ import createClient, { type Client } from 'openapi-fetch';
 import { DumpError } from './errors.js';
 import type { components, paths } from './openapi-types.js';
 import { createPatientFetch, readRetryAfter } from './patient-fetch.js';
+import { uploadRequest } from './upload.js';
 
 type Schemas = components['schemas'];
 export type Collection = Schemas['Collection'];
@@ -26,6 +27,15 @@ export interface DumpWish {
   since?: string | undefined;
   /** A new dump even where one is there. */
   force?: boolean | undefined;
+}
+
+/** Of a docset that is made from a file. */
+export interface UploadFacts {
+  name?: string | undefined;
+  /** May be left out where there is one collection only. */
+  collection?: string | undefined;
+  /** `report`: goes on without what is unknown; `refuse`, where nothing is said. */
+  unknown?: 'refuse' | 'report' | undefined;
 }
 
 /** A dump at one moment. */
@@ -58,11 +68,18 @@ export interface MinerClient {
   /** One page; `next` of the answer is the `cursor` of the one behind. */
   search(collection: string, search: Search): Promise<SearchResult>;
   createDocset(docset: NewDocset): Promise<Docset>;
+  /**
+   * From a file that names documents: `.csv` with a column `ref`, `id` or `url` (the `catalog.csv` of an archive will do),
+   * `.ndjson`, or any other text with a ref a line. It is read while it is sent, and sent once.
+   */
+  uploadDocset(file: string, facts?: UploadFacts): Promise<Docset>;
   docset(id: string): Promise<Docset>;
   /** All of the caller's, oldest first, a page at a time. */
   docsets(): AsyncGenerator<Docset>;
   /** All of a docset, in the order of their refs, a page at a time. */
   members(docset: string): AsyncGenerator<Member>;
+  /** What was named for a docset and is no document of its collection. */
+  unknownMembers(docset: string): AsyncGenerator<string>;
   deleteDocset(id: string): Promise<void>;
   /** Asks for a dump; the same one again while it is being made or can be downloaded. */
   requestDump(docset: string, wish?: DumpWish): Promise<DumpAnswer>;
@@ -115,6 +132,14 @@ export function createMinerClient(url: string, key: string, options: MinerClient
         const params = { path: { docset }, query: cursor };
         const answer = await http.GET('/docsets/{docset}/members', { params });
         return { items: bodyOf(answer).members, response: answer.response };
+      }),
+    uploadDocset: async (file, facts = {}) =>
+      (await (await patientFetch.once(await uploadRequest(base, file, facts))).json()) as Docset,
+    unknownMembers: (docset) =>
+      eachOf(async (cursor) => {
+        const params = { path: { docset }, query: cursor };
+        const answer = await http.GET('/docsets/{docset}/unknown', { params });
+        return { items: bodyOf(answer).unknown, response: answer.response };
       }),
     async deleteDocset(docset) {
       await http.DELETE('/docsets/{docset}', { params: { path: { docset } } });

@@ -33,10 +33,9 @@ export function createPatientFetch({ key, retryFor, signal, onWait }: PatienceOp
   const once = async (request: Request): Promise<Response> => {
     const silence = new AbortController();
     const timer = setTimeout(() => silence.abort(new Error('no answer in time')), LONGEST_SILENCE);
-    const given = request.clone();
-    if (key !== undefined) given.headers.set('Authorization', `Bearer ${key}`);
+    if (key !== undefined) request.headers.set('Authorization', `Bearer ${key}`);
     try {
-      const response = await fetch(given, {
+      const response = await fetch(request, {
         redirect: 'manual',
         signal: AbortSignal.any([request.signal, silence.signal, ...(signal === undefined ? [] : [signal])]),
       });
@@ -54,7 +53,7 @@ export function createPatientFetch({ key, retryFor, signal, onWait }: PatienceOp
 
   const patient = (request: Request): Promise<Response> => {
     const deadline = Date.now() + retryFor;
-    return pRetry(() => once(request), {
+    return pRetry(() => once(request.clone()), {
       retries: Infinity,
       minTimeout: SHORTEST_PAUSE,
       maxTimeout: LONGEST_PAUSE,
