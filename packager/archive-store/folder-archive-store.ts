@@ -1,10 +1,11 @@
 /** Archives in a folder, for the embedded service: the same port and the same promises as S3. */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { link, mkdir, open, readdir, readFile, rename, rm, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isNativeError } from 'node:util/types';
+import { createStreamDigest } from '../hashing/hash-thread.js';
 import {
   checkKey,
   checkPrefix,
@@ -15,6 +16,11 @@ import {
   type WriteOptions,
   type WrittenObject,
 } from './archive-store.js';
+import { cutIntoParts, givePart } from './parts.js';
+
+/** Bytes that are written and hashed together. */
+const PART = 1024 * 1024;
+const PARTS_UNDER_WAY = 3;
 
 /** No key has a segment that starts with a dot, so no object can be taken for an unfinished one, nor the reverse. */
 const UNFINISHED = /^\.(.+)\.[0-9a-f]{16}$/;
@@ -144,26 +150,39 @@ async function writeAll(
   source: AsyncIterable<Buffer>,
   options: WriteOptions,
 ): Promise<WrittenObject> {
-  const hash = createHash('sha256');
+  const digest = createStreamDigest(options.size);
+  const underWay: Promise<void>[] = [];
   let size = 0;
+  const store = async (part: Buffer, at: number): Promise<void> => {
+    // Hashed while the file system writes, and while the next part is made.
+    await Promise.all([writeFully(file, part, at), digest.add(part)]);
+    givePart(part);
+    options.onBytes?.(part.length);
+  };
   options.signal?.throwIfAborted();
-  for await (const piece of source) {
-    options.signal?.throwIfAborted();
-    const writing = writeFully(file, piece);
-    // Hashed while the file system writes.
-    hash.update(piece);
-    await writing;
-    size += piece.length;
-    options.onBytes?.(piece.length);
+  try {
+    for await (const { bytes } of cutIntoParts(source, () => PART)) {
+      options.signal?.throwIfAborted();
+      const storing = store(bytes, size);
+      // Its failure is met when its turn comes.
+      storing.catch(() => undefined);
+      underWay.push(storing);
+      size += bytes.length;
+      if (underWay.length === PARTS_UNDER_WAY) await underWay.shift();
+    }
+    await Promise.all(underWay);
+  } finally {
+    // Nothing writes any more once the file is closed.
+    await Promise.allSettled(underWay);
   }
   options.signal?.throwIfAborted();
-  return { size, sha256: hash.digest('hex') };
+  return { size, sha256: await digest.digest() };
 }
 
 /** write(2) may take less than it was given. */
-async function writeFully(file: FileHandle, piece: Buffer): Promise<void> {
-  for (let written = 0; written < piece.length;) {
-    written += (await file.write(piece, written, piece.length - written)).bytesWritten;
+async function writeFully(file: FileHandle, part: Buffer, at: number): Promise<void> {
+  for (let written = 0; written < part.length;) {
+    written += (await file.write(part, written, part.length - written, at + written)).bytesWritten;
   }
 }
 

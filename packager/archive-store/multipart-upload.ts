@@ -16,6 +16,7 @@ import pRetry from 'p-retry';
 import { StoreUnavailableError } from './archive-store.js';
 import { MAX_PARTS } from './parts.js';
 import { isMissing, isPayloadMismatch } from './s3-errors.js';
+import { signedDigests } from './s3-signed-payloads.js';
 
 const MIB = 1024 * 1024;
 const PARTS_IN_FLIGHT = 3;
@@ -41,8 +42,11 @@ export interface UploadOptions {
 }
 
 export interface MultipartUpload {
-  /** Sends one part; resolves when it is on its way, and there is room for the next. */
-  add(part: Buffer, number: number): Promise<void>;
+  /**
+   * Sends one part as soon as its digest is known; resolves when there is room for the next.
+   * @param sha256 of the part, 64 hexadecimal digits
+   */
+  add(part: Buffer, number: number, sha256: Promise<string>): Promise<void>;
   /** Rejects where the store did not put together what was sent. */
   complete(): Promise<void>;
   /** Waits for the parts in flight, aborts, and makes sure that the upload is gone. */
@@ -62,9 +66,10 @@ export async function startMultipartUpload(
   const inFlight = new Map<Promise<void>, number>();
   let failure: { error: unknown } | undefined;
 
-  const send = async (part: Buffer, number: number): Promise<void> => {
+  const send = async (part: Buffer, number: number, sha256: Promise<string>): Promise<void> => {
     const command = new UploadPartCommand({ ...upload, PartNumber: number, Body: part, ContentLength: part.length });
     try {
+      signedDigests.set(part, await sha256);
       const { ETag } = await pRetry(() => client.send(command, signal ? { abortSignal: signal } : {}), {
         retries: MISMATCH_RETRIES,
         minTimeout: 0,
@@ -83,11 +88,11 @@ export async function startMultipartUpload(
   };
 
   return {
-    async add(part, number) {
+    async add(part, number, sha256) {
       if (number > MAX_PARTS) throw new RangeError(`the archive needs more than ${MAX_PARTS} parts`);
       throwFailure();
       signal?.throwIfAborted();
-      const sending = send(part, number).then(() => {
+      const sending = send(part, number, sha256).then(() => {
         inFlight.delete(sending);
       });
       inFlight.set(sending, part.length);

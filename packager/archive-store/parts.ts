@@ -1,16 +1,11 @@
 /** Cuts a stream into parts of given sizes, in memory that is used again for later parts. */
+import { giveShared, takeShared } from '../hashing/shared-memory.js';
 
 export interface Part {
   bytes: Buffer;
   /** From 1. */
   number: number;
   last: boolean;
-}
-
-export interface PartMemory {
-  take(size: number): Buffer;
-  /** Nobody reads the part any more: its memory goes to a later one. */
-  give(part: Buffer): void;
 }
 
 const MIB = 1024 * 1024;
@@ -30,22 +25,21 @@ export function partSizes(length: number | undefined): (number: number) => numbe
 
 /**
  * An empty stream is one empty part. The last part is held back until the source's end is seen. Each piece is copied
- * once, into its part; who gets a part gives it back to the memory.
+ * once, into its part; who gets a part gives it back, by `givePart`.
  */
 export async function* cutIntoParts(
   source: AsyncIterable<Buffer>,
   sizeOf: (number: number) => number,
-  memory: PartMemory,
 ): AsyncGenerator<Part> {
   let number = 1;
-  let part = memory.take(sizeOf(number));
+  let part = takeShared(sizeOf(number));
   let filled = 0;
   for await (const piece of source) {
     for (let taken = 0; taken < piece.length;) {
       if (filled === part.length) {
         yield { bytes: part, number, last: false };
         number += 1;
-        part = memory.take(sizeOf(number));
+        part = takeShared(sizeOf(number));
         filled = 0;
       }
       const copied = piece.copy(part, filled, taken);
@@ -56,16 +50,5 @@ export async function* cutIntoParts(
   yield { bytes: part.subarray(0, filled), number, last: true };
 }
 
-export function createPartMemory(): PartMemory {
-  const free: Buffer[] = [];
-  return {
-    take(size) {
-      // Parts only grow: what is too short for one is so for all that follow.
-      for (let buffer = free.pop(); buffer !== undefined; buffer = free.pop()) {
-        if (buffer.byteLength >= size) return buffer.subarray(0, size);
-      }
-      return Buffer.allocUnsafeSlow(size);
-    },
-    give: (part) => void free.push(Buffer.from(part.buffer)),
-  };
-}
+/** Nobody reads the part any more: its memory goes to a later one. */
+export const givePart = (part: Buffer): void => giveShared(part);

@@ -1,9 +1,10 @@
 /** Writes a stream of any length as one S3 object, and leaves nothing where that fails. */
-import { createHash } from 'node:crypto';
 import { DeleteObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { createStreamDigest } from '../hashing/hash-thread.js';
 import { StoreUnavailableError, type WriteOptions, type WrittenObject } from './archive-store.js';
 import { abortUploads, startMultipartUpload, type MultipartUpload } from './multipart-upload.js';
-import { createPartMemory, cutIntoParts, partSizes } from './parts.js';
+import { signedDigests } from './s3-signed-payloads.js';
+import { cutIntoParts, givePart, partSizes } from './parts.js';
 
 interface WriteTarget {
   client: S3Client;
@@ -18,28 +19,29 @@ export async function writeObject(
   source: AsyncIterable<Buffer>,
   { mediaType, size: length, signal, onBytes }: WriteOptions,
 ): Promise<WrittenObject> {
-  const hash = createHash('sha256');
-  const memory = createPartMemory();
+  const digest = createStreamDigest(length);
   let size = 0;
   let upload: MultipartUpload | undefined;
   signal?.throwIfAborted();
   try {
-    for await (const { bytes, number, last } of cutIntoParts(source, partSizes(length), memory)) {
+    for await (const { bytes, number, last } of cutIntoParts(source, partSizes(length))) {
       signal?.throwIfAborted();
-      hash.update(bytes);
+      const sha256 = digest.addPart(bytes);
       size += bytes.length;
       if (number === 1 && last) {
+        signedDigests.set(bytes, await sha256);
         await put(key, bytes, mediaType, false, signal);
         onBytes?.(bytes.length);
+        givePart(bytes);
         break;
       }
-      const options = { signal, onBytes, onSent: (part: Buffer) => memory.give(part) };
+      const options = { signal, onBytes, onSent: givePart };
       upload ??= await startMultipartUpload({ client, bucket, key, mediaType }, options);
-      await upload.add(bytes, number);
+      await upload.add(bytes, number, sha256);
     }
     await upload?.complete();
     // Each request carried the digest of its body, signed, and was taken.
-    return { size, sha256: hash.digest('hex'), confirmed: true };
+    return { size, sha256: await digest.digest(), confirmed: true };
   } catch (error) {
     await clearAway({ client, bucket, key }, upload, error);
     // A request cut short by the signal rejects with the SDK's own AbortError: the signal's reason says why.

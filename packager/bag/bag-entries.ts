@@ -7,7 +7,7 @@ import type { Member } from '../source/members.js';
 import type { ArchiveEntry, StoredEntry } from '../zip/entry.js';
 import { deflatedText } from './deflate-text.js';
 import { createOutcomes, type BagCounts, type Outcomes } from './outcomes.js';
-import { createPayloadNames, payloadPath, topFolder } from './payload-names.js';
+import { createPayloadNames, payloadPath, topFolder, type PayloadNames } from './payload-names.js';
 import type { BagPlan, PlanRequest } from './plan-bag.js';
 import { DOCUMENTS_AT_ONCE, lineFiles, linesOf, type DocumentOutcome } from './tag-files.js';
 import { createTagFileWriter, type TagFile } from './write-tag-files.js';
@@ -15,8 +15,8 @@ import { createTagFileWriter, type TagFile } from './write-tag-files.js';
 export interface BagRequest extends PlanRequest {
   listing: Listing;
   plan: BagPlan;
-  /** In the order of the listing. */
-  documents: AsyncIterable<FetchedDocument>;
+  /** In the order of the listing, in batches. */
+  documents: AsyncIterable<readonly FetchedDocument[]>;
   /** Told after each document. */
   onDocument: (member: Member, counts: BagCounts) => void;
   /** Told when the last entry was taken. */
@@ -24,8 +24,8 @@ export interface BagRequest extends PlanRequest {
 }
 
 export interface Bag {
-  /** To be read once. */
-  entries: AsyncIterable<ArchiveEntry>;
+  /** In batches, to be read once. */
+  entries: AsyncIterable<readonly ArchiveEntry[]>;
   /** Whole when all entries were read. */
   counts: BagCounts;
 }
@@ -39,11 +39,25 @@ export function createBag(request: BagRequest): Bag {
   return { counts: outcomes.counts, entries: bagEntries(request, outcomes) };
 }
 
-async function* bagEntries(request: BagRequest, outcomes: Outcomes): AsyncGenerator<ArchiveEntry> {
-  const { docset, formats, documents, plan, onDocument } = request;
+async function* bagEntries(request: BagRequest, outcomes: Outcomes): AsyncGenerator<readonly ArchiveEntry[]> {
+  const { docset, documents, plan } = request;
   const top = topFolder(docset);
   const names = createPayloadNames();
-  for await (const { member, files } of documents) {
+  for await (const batch of documents) yield payloadEntries(batch, request, { names, outcomes, top });
+  const isAsPlanned = isDeepStrictEqual(outcomes.counts, plan.counts);
+  const tagFiles = (isAsPlanned ? plan.tagFiles : undefined) ?? (await writeTagFiles(request, outcomes));
+  yield tagFiles.map((file) => tagEntry(file, top, request, outcomes));
+  request.onEnd?.();
+}
+
+/** The entries of some documents, whose outcomes are noted. */
+function payloadEntries(
+  documents: readonly FetchedDocument[],
+  { formats, onDocument }: BagRequest,
+  { names, outcomes, top }: { names: PayloadNames; outcomes: Outcomes; top: string },
+): ArchiveEntry[] {
+  const entries: ArchiveEntry[] = [];
+  for (const { member, files } of documents) {
     const name = names.next(member.ref);
     for (const [index, format] of formats.entries()) {
       const file = files[index] ?? { type: 'omitted', reason: 'missing' };
@@ -51,17 +65,14 @@ async function* bagEntries(request: BagRequest, outcomes: Outcomes): AsyncGenera
         outcomes.omitted(file.reason);
         continue;
       }
-      yield payloadEntry(`${top}${payloadPath(name, format, formats)}`, file);
+      entries.push(payloadEntry(`${top}${payloadPath(name, format, formats)}`, file));
       const size = file.type === 'stored' ? file.size : file.content.length;
       outcomes.packed(size, file.sha256, member.files[format]?.sha256 !== undefined);
     }
     outcomes.endDocument();
     onDocument(member, outcomes.counts);
   }
-  const isAsPlanned = isDeepStrictEqual(outcomes.counts, plan.counts);
-  const tagFiles = (isAsPlanned ? plan.tagFiles : undefined) ?? (await writeTagFiles(request, outcomes));
-  for (const file of tagFiles) yield tagEntry(file, top, request, outcomes);
-  request.onEnd?.();
+  return entries;
 }
 
 function payloadEntry(name: string, file: Exclude<FetchedFile, { type: 'omitted' }>): ArchiveEntry {
@@ -101,16 +112,18 @@ async function* documentOutcomes(
   // New for each reading, since names depend on those before them.
   const names = createPayloadNames();
   let some: DocumentOutcome[] = [];
-  for await (const member of listing.members()) {
-    const name = names.next(member.ref);
-    const files = formats.map((format) => {
-      const path = payloadPath(name, format, formats);
-      return { format, path, outcome: reader.next(member, format) };
-    });
-    some.push({ member, files });
-    if (some.length < DOCUMENTS_AT_ONCE) continue;
-    yield some;
-    some = [];
+  for await (const members of listing.members()) {
+    for (const member of members) {
+      const name = names.next(member.ref);
+      const files = formats.map((format) => {
+        const path = payloadPath(name, format, formats);
+        return { format, path, outcome: reader.next(member, format) };
+      });
+      some.push({ member, files });
+      if (some.length < DOCUMENTS_AT_ONCE) continue;
+      yield some;
+      some = [];
+    }
   }
   yield some;
 }

@@ -15,7 +15,10 @@ export interface TarOptions {
 }
 
 /** The archive's bytes. Where the entries throw, so does this; it never ends early as if it were whole. */
-export async function* writeTarGz(entries: AsyncIterable<ArchiveEntry>, { date }: TarOptions): AsyncGenerator<Buffer> {
+export async function* writeTarGz(
+  entries: AsyncIterable<readonly ArchiveEntry[]>,
+  { date }: TarOptions,
+): AsyncGenerator<Buffer> {
   // Most packagers never write one.
   const { TarArchive } = await import('archiver');
   const archive = new TarArchive({ gzip: true, gzipOptions: { level: 6 } });
@@ -45,22 +48,24 @@ export async function* writeTarGz(entries: AsyncIterable<ArchiveEntry>, { date }
 
 async function pack(
   archive: TarArchive,
-  entries: AsyncIterable<ArchiveEntry>,
+  entries: AsyncIterable<readonly ArchiveEntry[]>,
   date: Date,
   signal: AbortSignal,
 ): Promise<void> {
-  for await (const entry of entries) {
-    signal.throwIfAborted();
-    const head = { name: entry.name, date, mode: 0o644 };
-    const written = once(archive, 'entry', { signal });
-    if (entry.type === 'bytes') {
-      archive.append(entry.content, head);
-      await written;
-    } else {
-      const body = new PassThrough();
-      // A tar says how long an entry is before its bytes.
-      archive.append(body, { ...head, stats: { size: entry.size } as never });
-      await Promise.all([written, pour(entry, body, signal)]);
+  for await (const batch of entries) {
+    for (const entry of batch) {
+      signal.throwIfAborted();
+      const head = { name: entry.name, date, mode: 0o644 };
+      const written = once(archive, 'entry', { signal });
+      if (entry.type === 'bytes') {
+        archive.append(entry.content, head);
+        await written;
+      } else {
+        const body = new PassThrough();
+        // A tar says how long an entry is before its bytes.
+        archive.append(body, { ...head, stats: { size: entry.size } as never });
+        await Promise.all([written, pour(entry, body, signal)]);
+      }
     }
   }
   await archive.finalize();

@@ -38,18 +38,18 @@ export interface FetchOptions {
   formats: readonly string[];
   base: URL;
   /**
-   * True where whoever reads is done with the bytes of a document before asking for the next one, and with each piece of a
+   * True where whoever reads is done with the bytes of a batch before asking for the next one, and with each piece of a
    * large file before asking for the next: their memory is then used again. Otherwise they stay as they are, and the garbage collector frees them late.
    */
   isReused?: boolean;
 }
 
-/** Room for a batch is given up when a document of the next one is asked for. */
+/** Documents in batches; the room of a batch is given up when the next one is asked for. */
 export async function* fetchDocuments(
   client: SourceClient,
   listing: Listing,
   { formats, base, isReused = false }: FetchOptions,
-): AsyncGenerator<FetchedDocument> {
+): AsyncGenerator<readonly FetchedDocument[]> {
   const share = (client.resources.readShares ?? createReadShares()).join();
   const slots = createByteBudget(FETCHES_AT_ONCE);
   const segments = openSegmentReader(client, base, isReused);
@@ -108,7 +108,7 @@ export async function* fetchDocuments(
       while (isMore && (ahead.length === 0 || hasRoom())) isMore = await startNext();
       const first = ahead.shift();
       if (first === undefined) return;
-      yield* await first.reading;
+      yield await first.reading;
       first.plan.give();
       held -= first.cost;
     }
@@ -119,33 +119,35 @@ export async function* fetchDocuments(
 }
 
 async function* cutIntoBatches(
-  members: AsyncIterable<Member>,
+  members: AsyncIterable<readonly Member[]>,
   formats: readonly string[],
   batchBytes: () => number,
 ): AsyncGenerator<Batch> {
   let batch: Batch = { members: [], stored: [], fetchedBytes: 0 };
   let bytes = 0;
   let fetched = 0;
-  for await (const member of members) {
-    const fetchedBefore = batch.fetchedBytes;
-    for (const format of formats) {
-      const file = member.files[format];
-      if (isStored(file)) {
-        bytes += FILE_COST + costAfter(batch.stored.at(-1), file);
-        batch.stored.push(file);
-      } else if (file !== undefined) {
-        batch.fetchedBytes += file.size ?? ASSUMED_SIZE;
+  for await (const some of members) {
+    for (const member of some) {
+      const fetchedBefore = batch.fetchedBytes;
+      for (const format of formats) {
+        const file = member.files[format];
+        if (isStored(file)) {
+          bytes += FILE_COST + costAfter(batch.stored.at(-1), file);
+          batch.stored.push(file);
+        } else if (file !== undefined) {
+          batch.fetchedBytes += file.size ?? ASSUMED_SIZE;
+        }
       }
+      batch.members.push(member);
+      // One that has no files takes its room as well.
+      bytes += FILE_COST;
+      if (batch.fetchedBytes > fetchedBefore) fetched += 1;
+      if (fetched < BATCH_FETCHED && bytes + batch.fetchedBytes < batchBytes()) continue;
+      yield batch;
+      batch = { members: [], stored: [], fetchedBytes: 0 };
+      bytes = 0;
+      fetched = 0;
     }
-    batch.members.push(member);
-    // One that has no files takes its room as well.
-    bytes += FILE_COST;
-    if (batch.fetchedBytes > fetchedBefore) fetched += 1;
-    if (fetched < BATCH_FETCHED && bytes + batch.fetchedBytes < batchBytes()) continue;
-    yield batch;
-    batch = { members: [], stored: [], fetchedBytes: 0 };
-    bytes = 0;
-    fetched = 0;
   }
   if (batch.members.length > 0) yield batch;
 }

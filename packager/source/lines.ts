@@ -2,20 +2,21 @@ import { isAscii } from 'node:buffer';
 import { ListingBrokenError } from './members.js';
 
 /**
- * Cuts a stream of bytes into lines of UTF-8 text; empty lines are left out.
+ * Cuts a stream of bytes into lines of UTF-8 text, those of a piece at a time; empty lines are left out.
  * @throws {ListingBrokenError} for a line that is too long, or bytes that are not UTF-8
  */
-export async function* readLines(pieces: AsyncIterable<Buffer>, longest: number): AsyncGenerator<string> {
+export async function* readLines(pieces: AsyncIterable<Buffer>, longest: number): AsyncGenerator<string[]> {
   const decode = createDecoder();
   let rest = '';
   for await (const piece of pieces) {
     const lines = (rest + decode(piece)).split('\n');
     rest = lines.pop() ?? '';
-    for (const line of lines) if (line.trim() !== '') yield line;
+    const full = lines.filter((line) => line.trim() !== '');
+    if (full.length > 0) yield full;
     if (rest.length > longest) throw new ListingBrokenError(`a line is longer than ${longest} characters`);
   }
   rest += decode();
-  if (rest.trim() !== '') yield rest;
+  if (rest.trim() !== '') yield [rest];
 }
 
 /** UTF-8, piece by piece; without a piece it ends. */

@@ -12,8 +12,9 @@ export interface ListingRequest {
   namesDump: boolean;
 }
 
-/** What comes of a listing: the docset first, then each member. */
-export type ListingEntry = { type: 'docset'; docset: Docset; size: number } | { type: 'member'; member: Member };
+/** What comes of a listing: the docset first, then the members, some at a time. */
+export type ListingEntry =
+  { type: 'docset'; docset: Docset; size: number } | { type: 'members'; members: readonly Member[] };
 
 const ACCEPT = 'application/x-ndjson, application/json;q=0.5';
 /** A longer line is not a member. */
@@ -28,6 +29,7 @@ const FRUITLESS_READINGS = 5;
  * @throws {DumpGoneError}
  */
 export async function* streamListing(client: SourceClient, request: ListingRequest): AsyncGenerator<ListingEntry> {
+  let isBegun = false;
   let handedOut = 0;
   let fruitless = 0;
   for (;;) {
@@ -35,10 +37,16 @@ export async function* streamListing(client: SourceClient, request: ListingReque
     let index = 0;
     try {
       for await (const entry of readOnce(client, request)) {
-        index += 1;
-        if (index <= handedOut) continue;
-        handedOut += 1;
-        yield entry;
+        if (entry.type === 'docset') {
+          if (!isBegun) yield entry;
+          isBegun = true;
+          continue;
+        }
+        const members = index >= handedOut ? entry.members : entry.members.slice(handedOut - index);
+        index += entry.members.length;
+        if (members.length === 0) continue;
+        handedOut += members.length;
+        yield { type: 'members', members };
       }
       return;
     } catch (error) {
@@ -65,32 +73,38 @@ async function* readOnce(client: SourceClient, { url, formats }: ListingRequest)
   if (!/ndjson|jsonl/.test(answer.contentType)) {
     const { docset, members } = await readBareListing(answer, url, formats);
     yield { type: 'docset', docset, size: members.length };
-    for (const member of members) yield { type: 'member', member };
+    yield { type: 'members', members };
     return;
   }
   const segments = new Map<string, Segment>();
   let size: number | undefined;
   let count = 0;
-  for await (const line of readLines(answer.pieces, LONGEST_LINE)) {
-    if (size === undefined) {
-      const head = parseDocsetLine(line);
-      size = head.size;
-      yield { type: 'docset', ...head };
-      continue;
+  for await (const lines of readLines(answer.pieces, LONGEST_LINE)) {
+    const members: Member[] = [];
+    for (const line of lines) {
+      if (size === undefined) {
+        const head = parseDocsetLine(line);
+        size = head.size;
+        yield { type: 'docset', ...head };
+        continue;
+      }
+      const entry = parseLine(line, segments);
+      switch (entry.type) {
+        case 'segment':
+          segments.set(entry.segment.id, entry.segment);
+          break;
+        case 'member':
+          members.push(entry.member);
+          break;
+        case 'end':
+          count += members.length;
+          if (members.length > 0) yield { type: 'members', members };
+          if (entry.size === size && count === size) return;
+          throw new ListingBrokenError(`it ends after ${count} of ${size} members`);
+      }
     }
-    const entry = parseLine(line, segments);
-    switch (entry.type) {
-      case 'segment':
-        segments.set(entry.segment.id, entry.segment);
-        break;
-      case 'member':
-        count += 1;
-        yield entry;
-        break;
-      case 'end':
-        if (entry.size === size && count === size) return;
-        throw new ListingBrokenError(`it ends after ${count} of ${size} members`);
-    }
+    count += members.length;
+    if (members.length > 0) yield { type: 'members', members };
   }
   // A stream without its last line is incomplete, whatever the status said.
   throw new ListingBrokenError(size === undefined ? 'it is empty' : `it breaks off after ${count} of ${size} members`);

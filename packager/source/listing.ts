@@ -17,10 +17,10 @@ export interface Listing {
   /** True where every wanted file that there is lies in a segment: the length of the archive is known then. */
   isStored: boolean;
   /**
-   * The members in their order.
+   * The members in their order, some at a time: a turn of a loop for each of a million would cost more than what is done with it.
    * @throws {JobFailedError} the listing is another one than at first
    */
-  members(): AsyncIterable<Member>;
+  members(): AsyncIterable<readonly Member[]>;
 }
 
 /** A listing that takes no more than this is kept, which 35,000 members in two formats do; a longer one is read from the server each time. */
@@ -42,27 +42,30 @@ export async function readListing(
       docset = entry.docset;
       continue;
     }
-    sums.size += 1;
-    fingerprint.add(entry.member);
-    await onMember?.(entry.member);
-    for (const format of formats) {
-      const file = entry.member.files[format];
-      sums.bytes += file?.size ?? 0;
-      if (isStored(file)) sums.storedBytes += file.stored.length;
-      else if (file !== undefined) sums.isStored = false;
+    for (const member of entry.members) {
+      sums.size += 1;
+      fingerprint.add(member);
+      const wait = onMember?.(member);
+      if (wait !== undefined) await wait;
+      for (const format of formats) {
+        const file = member.files[format];
+        sums.bytes += file?.size ?? 0;
+        if (isStored(file)) sums.storedBytes += file.stored.length;
+        else if (file !== undefined) sums.isStored = false;
+      }
+      kept?.add(member);
     }
-    kept?.add(entry.member);
     if (kept !== undefined && kept.bytes > KEPT_BYTES) kept = undefined;
   }
   if (docset === undefined || sums.size === 0) throw new JobFailedError('no-members', 'The docset has no members.');
   const first = fingerprint.digest();
 
-  async function* readAgain(): AsyncGenerator<Member> {
+  async function* readAgain(): AsyncGenerator<readonly Member[]> {
     const again = createFingerprint(formats);
     for await (const entry of streamListing(client, request)) {
       if (entry.type === 'docset') continue;
-      again.add(entry.member);
-      yield entry.member;
+      for (const member of entry.members) again.add(member);
+      yield entry.members;
     }
     if (again.digest() !== first) {
       throw new JobFailedError('listing-incomplete', 'The members of the docset changed while they were packaged.');
@@ -74,7 +77,7 @@ export async function readListing(
 }
 
 // eslint-disable-next-line @typescript-eslint/require-await -- the same type as a listing that is read again
-async function* replay(packed: PackedMembers): AsyncGenerator<Member> {
+async function* replay(packed: PackedMembers): AsyncGenerator<readonly Member[]> {
   yield* packed.members();
 }
 

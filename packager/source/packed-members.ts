@@ -6,7 +6,7 @@ export interface PackedMembers {
   /** Bytes held, as of the last whole block. */
   readonly bytes: number;
   add(member: Member): void;
-  members(): Iterable<Member>;
+  members(): Iterable<Member[]>;
 }
 
 /** Unpacked at a time. */
@@ -72,7 +72,7 @@ export function createPackedMembers(formats: readonly string[]): PackedMembers {
     },
     *members() {
       if (values.length > 0) endBlock();
-      for (const block of blocks) yield* unpack(deserialize(block) as Block, { formats, segments, texts });
+      for (const block of blocks) yield [...unpack(deserialize(block) as Block, { formats, segments, texts })];
     },
   };
 }

@@ -1,5 +1,6 @@
 /** Reads files out of segments: few reads for many files, several at once, every byte checked. */
 import { createHash } from 'node:crypto';
+import { findWrong } from '../hashing/hash-thread.js';
 import { createArenas, type Arena } from './arenas.js';
 import { createByteBudget } from './byte-budget.js';
 import type { FetchedFile, FetchedStoredFile, Omission } from './fetch-file.js';
@@ -54,14 +55,12 @@ export function openSegmentReader(client: SourceClient, base: URL, isReused: boo
     }
   };
 
-  /** A file whose bytes were read already; where they are wrong, they are read once more. */
-  const checkFile = async (file: StoredFile, bytes: Buffer): Promise<FetchedFile> => {
-    for (let tries = 1; ; tries++) {
-      if (createHash('sha256').update(bytes).digest('hex') === file.stored.sha256) return fetched(file, bytes);
-      if (tries === CORRUPT_TRIES) return { type: 'omitted', reason: 'corrupt' };
-      const outcome = await readRange(file.stored, bytes);
-      if (outcome !== 'read') return { type: 'omitted', reason: outcome };
-    }
+  /** A file whose bytes were wrong is read once more, alone. */
+  const readAgain = async (file: StoredFile, bytes: Buffer): Promise<FetchedFile> => {
+    const outcome = await readRange(file.stored, bytes);
+    if (outcome !== 'read') return { type: 'omitted', reason: outcome };
+    const wrong = await findWrong(bytes, [{ ...file.stored, start: 0 }]);
+    return wrong.length === 0 ? fetched(file, bytes) : { type: 'omitted', reason: 'corrupt' };
   };
 
   /** The files of one read. Where its bytes cannot be had, each half is tried, so that one bad place costs no others. */
@@ -73,10 +72,15 @@ export function openSegmentReader(client: SourceClient, base: URL, isReused: boo
     const outcome = await readRange(read, into);
     const results: [number, FetchedFile][] = [];
     if (outcome === 'read') {
-      for (const index of read.ranges) {
-        const file = files[index] as StoredFile;
-        const start = file.stored.offset - read.offset;
-        results.push([index, await checkFile(file, into.subarray(start, start + file.stored.length))]);
+      const places = read.ranges.map((index) => {
+        const { offset, length, sha256 } = (files[index] as StoredFile).stored;
+        return { start: offset - read.offset, length, sha256 };
+      });
+      const wrong = new Set(await findWrong(into, places));
+      for (const [position, { start, length }] of places.entries()) {
+        const index = read.ranges[position] as number;
+        const [file, bytes] = [files[index] as StoredFile, into.subarray(start, start + length)];
+        results.push([index, wrong.has(position) ? await readAgain(file, bytes) : fetched(file, bytes)]);
       }
       return results;
     }

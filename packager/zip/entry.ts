@@ -19,7 +19,7 @@ export interface EntryFacts {
 /** An entry in its stored form: it is copied. */
 export interface StoredEntry extends EntryFacts {
   type: 'stored';
-  /** Exactly `stored` bytes, raw deflate or the content itself. The archive is done with them when it asks for the next entry. */
+  /** Exactly `stored` bytes, raw deflate or the content itself. The archive is done with them when it asks for the next batch of entries. */
   data: Buffer | AsyncIterable<Buffer>;
 }
 

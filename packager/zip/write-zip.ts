@@ -39,33 +39,36 @@ const GATHERED = 512 * 1024;
 
 /**
  * The zip's bytes.
+ * @param entries in batches
  * @throws {RangeError} for a name that a zip cannot hold, or data that is not as long as it should be
  */
 export async function* writeZip(
-  entries: AsyncIterable<ArchiveEntry>,
+  entries: AsyncIterable<readonly ArchiveEntry[]>,
   { date, isReused = false, onFinished }: ZipOptions,
 ): AsyncGenerator<Buffer> {
   const time = dosTime(date);
   const log = createDirectoryLog();
   const gather = createGatherer(isReused);
-  for await (const entry of readyEntries(entries)) {
-    const nameBytes = Buffer.byteLength(entry.name);
-    if (nameBytes > LONGEST_NAME) throw new RangeError(`a name of ${nameBytes} bytes is too long for a zip`);
-    if (!gather.hasRoomFor(longestHeader(nameBytes))) yield gather.take();
-    const packing = writeHeader(gather, entry, nameBytes, time, log);
-    if (packing !== undefined) await packing;
-    if (Buffer.isBuffer(entry.data)) {
-      // The usual case: a document, whole. It is worth no turn through a loop of its own.
-      if (!gather.add(entry.data)) yield* gather.addLong(entry.data);
-      checkLength(entry, entry.data.length);
-      continue;
+  for await (const batch of readyEntries(entries)) {
+    for (const entry of batch) {
+      const nameBytes = Buffer.byteLength(entry.name);
+      if (nameBytes > LONGEST_NAME) throw new RangeError(`a name of ${nameBytes} bytes is too long for a zip`);
+      if (!gather.hasRoomFor(longestHeader(nameBytes))) yield gather.take();
+      const packing = writeHeader(gather, entry, nameBytes, time, log);
+      if (packing !== undefined) await packing;
+      if (Buffer.isBuffer(entry.data)) {
+        // The usual case: a document, whole. It is worth no turn through a loop of its own.
+        if (!gather.add(entry.data)) yield* gather.addLong(entry.data);
+        checkLength(entry, entry.data.length);
+        continue;
+      }
+      let length = 0;
+      for await (const piece of entry.data) {
+        length += piece.length;
+        if (!gather.add(piece)) yield* gather.addLong(piece);
+      }
+      checkLength(entry, length);
     }
-    let length = 0;
-    for await (const piece of entry.data) {
-      length += piece.length;
-      if (!gather.add(piece)) yield* gather.addLong(piece);
-    }
-    checkLength(entry, length);
   }
   const offset = gather.total();
   const contents = yield* writeDirectory(gather, log, offset, time);

@@ -20,15 +20,18 @@ export async function compilePackager(): Promise<CompiledPackager> {
   for (const part of ['packager', 'queue-config']) {
     const entries = await readdir(join(ROOT, part), { recursive: true, withFileTypes: true });
     for (const entry of entries) {
-      if (!entry.isFile() || !entry.name.endsWith('.ts')) continue;
+      if (!entry.isFile() || !/\.m?[tj]s$/.test(entry.name)) continue;
       const source = join(entry.parentPath, entry.name);
       const target = join(folder, relative(ROOT, source).replace(/\.ts$/, '.js'));
-      const { outputText } = ts.transpileModule(await readFile(source, 'utf8'), {
-        compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true },
-      });
       await mkdir(dirname(target), { recursive: true });
-      await writeFile(target, outputText);
+      await writeFile(target, compiled(await readFile(source, 'utf8')));
     }
   }
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
+}
+
+function compiled(source: string): string {
+  const { ESNext: module } = ts.ModuleKind;
+  const compilerOptions = { target: ts.ScriptTarget.ES2023, module, verbatimModuleSyntax: true };
+  return ts.transpileModule(source, { compilerOptions }).outputText;
 }

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openPromise } from 'yauzl';
 import { writeZip } from '../../packager/zip/write-zip.js';
-import { DATE, from } from '../packager/zip/entries.js';
+import { DATE, oneByOne } from '../packager/zip/entries.js';
 import { LARGE_ARCHIVES, type TestArchive } from './archives.js';
 import { missingTools, READERS, readWith } from './readers.js';
 
@@ -17,7 +17,7 @@ async function write({ entries }: TestArchive, path: string): Promise<number> {
   const file = await open(path, 'w');
   let count = 0;
   try {
-    const bytes = writeZip(from(entries()), { date: DATE, onFinished: (contents) => (count = contents.entries) });
+    const bytes = writeZip(oneByOne(entries()), { date: DATE, onFinished: (contents) => (count = contents.entries) });
     for await (const piece of bytes) await file.writev([piece]);
   } finally {
     await file.close();

@@ -8,7 +8,7 @@ import { createBag } from '../../packager/bag/bag-entries.js';
 import { createBagPlanner } from '../../packager/bag/plan-bag.js';
 import type { FetchedDocument } from '../../packager/source/documents.js';
 import type { Member } from '../../packager/source/members.js';
-import { from, makeZip } from '../packager/zip/entries.js';
+import { eachOf, makeZip, oneByOne } from '../packager/zip/entries.js';
 import { ARCHIVES, digestOf, NAMES } from './archives.js';
 import { describeReaders } from './describe-readers.js';
 import { listWith, READERS, readWith, run } from './readers.js';
@@ -103,9 +103,9 @@ async function bagOf(refs: readonly string[]): Promise<Buffer> {
     bytes: 0,
     storedBytes: 0,
     isStored: false,
-    members: () => from(members),
+    members: () => oneByOne(members),
   };
   const plan = await planner.finish(docset);
-  const bag = createBag({ ...request, listing, plan, documents: from(documents), onDocument: () => undefined });
-  return Buffer.concat((await makeZip(bag.entries)).pieces);
+  const bag = createBag({ ...request, listing, plan, documents: oneByOne(documents), onDocument: () => undefined });
+  return Buffer.concat((await makeZip(eachOf(bag.entries))).pieces);
 }

@@ -13,7 +13,7 @@ import type { FetchedFile } from '../../../packager/source/fetch-file.js';
 import type { Listing } from '../../../packager/source/listing.js';
 import type { Member, MemberFile } from '../../../packager/source/members.js';
 import { readBag, textOf } from '../read-bag.js';
-import { from, makeZip } from '../zip/entries.js';
+import { eachOf, makeZip, oneByOne } from '../zip/entries.js';
 
 const URL_OF_DOCSET = new URL('http://server/api/docsets/5?fmt=txt,pdf');
 const FORMATS = ['txt', 'pdf'];
@@ -62,7 +62,7 @@ function listingOf(members: Member[]): Listing {
     bytes: 0,
     storedBytes: 0,
     isStored: true,
-    members: () => from(members),
+    members: () => oneByOne(members),
   };
 }
 
@@ -89,15 +89,15 @@ function fileOf(
 
 async function plan({ listing }: Planned): Promise<BagPlan> {
   const planner = createBagPlanner({ docset: '5', formats: FORMATS, url: URL_OF_DOCSET });
-  for await (const member of listing.members()) await planner.add(member);
+  for await (const member of eachOf(listing.members())) await planner.add(member);
   return planner.finish(listing.docset);
 }
 
 async function build(planned: Planned, bagPlan: BagPlan): Promise<{ zip: Buffer; counts: BagCounts }> {
   const { listing, documents } = planned;
   const request = { docset: '5', formats: FORMATS, url: URL_OF_DOCSET, listing, plan: bagPlan };
-  const bag = createBag({ ...request, documents: from(documents), onDocument: () => undefined });
-  const { pieces } = await makeZip(bag.entries);
+  const bag = createBag({ ...request, documents: oneByOne(documents), onDocument: () => undefined });
+  const { pieces } = await makeZip(eachOf(bag.entries));
   return { zip: Buffer.concat(pieces), counts: bag.counts };
 }
 
@@ -157,7 +157,7 @@ describe('a tag file that is too long to be kept', () => {
   test('is written again, byte for byte', async () => {
     const { listing } = docset(12_000);
     async function* documents(): AsyncGenerator<DocumentOutcome[]> {
-      for await (const member of listing.members()) {
+      for await (const member of eachOf(listing.members())) {
         const sha256 = createHash('sha256').update(member.ref).digest('hex');
         const path = `data/${member.ref}.txt`;
         yield [{ member, files: [{ format: 'txt', path, outcome: { type: 'packed', sha256 } }] }];

@@ -9,7 +9,7 @@ import { writeTarGz } from '../../../packager/bag/write-tar-gz.js';
 import type { ArchiveEntry } from '../../../packager/zip/entry.js';
 import { describeReaders } from '../../readers/describe-readers.js';
 import { run } from '../../readers/readers.js';
-import { DATE, from, storedEntry, streamedEntry, zipOf } from '../zip/entries.js';
+import { DATE, from, oneByOne, storedEntry, streamedEntry, zipOf } from '../zip/entries.js';
 
 const MIB = 1024 * 1024;
 
@@ -28,7 +28,7 @@ afterEach(() => {
 
 async function tarOf(entries: AsyncIterable<ArchiveEntry>): Promise<Buffer> {
   const pieces: Buffer[] = [];
-  for await (const piece of writeTarGz(entries, { date: DATE })) pieces.push(piece);
+  for await (const piece of writeTarGz(oneByOne(entries), { date: DATE })) pieces.push(piece);
   return Buffer.concat(pieces);
 }
 
@@ -131,7 +131,7 @@ describe('a gzipped tar', () => {
         isOver = true;
       }
     }
-    for await (const piece of writeTarGz(source(), { date: DATE })) if (piece.length > 0) break;
+    for await (const piece of writeTarGz(oneByOne(source()), { date: DATE })) if (piece.length > 0) break;
     expect(isOver).toBe(true);
   });
 
@@ -147,7 +147,7 @@ describe('a gzipped tar', () => {
         await Promise.resolve();
       }
     }
-    for await (const piece of writeTarGz(source(), { date: DATE })) {
+    for await (const piece of writeTarGz(oneByOne(source()), { date: DATE })) {
       taken += piece.length;
       await new Promise(setImmediate);
     }

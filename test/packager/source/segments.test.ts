@@ -14,6 +14,7 @@ import { createSourceClient, type SourceResources } from '../../../packager/sour
 import { describeOn, startRadosgw, startTcpProxy, waitUntil, type Radosgw } from '../../servers/index.js';
 import { KEY, startDocsetServer, type DocsetServer, type TestDocument } from '../docset-server.js';
 import { layInSegments, type TestSegments } from '../test-segments.js';
+import { eachOf } from '../zip/entries.js';
 
 const MIB = 1024 * 1024;
 const FORMATS = ['meta', 'txt'];
@@ -50,7 +51,8 @@ async function open({ server }: Source, resources: SourceResources = {}, apiUrl 
   });
   const url = new URL(server.docsetUrl(FORMATS.join(',')).replace(server.url, apiUrl));
   const listing = await readListing(client, { url, formats: FORMATS, namesDump: true });
-  const documents = (isReused = false) => fetchDocuments(client, listing, { formats: FORMATS, base: url, isReused });
+  const documents = (isReused = false) =>
+    eachOf(fetchDocuments(client, listing, { formats: FORMATS, base: url, isReused }));
   return { listing, documents };
 }
 

@@ -24,6 +24,15 @@ export async function* from<T>(items: Iterable<T>): AsyncGenerator<T> {
   yield* items;
 }
 
+/** Batches of one. */
+export async function* oneByOne<T>(items: Iterable<T> | AsyncIterable<T>): AsyncGenerator<T[]> {
+  for await (const item of items) yield [item];
+}
+
+export async function* eachOf<T>(batches: AsyncIterable<readonly T[]>): AsyncGenerator<T> {
+  for await (const batch of batches) yield* batch;
+}
+
 export interface MadeZip {
   /** As they came, so that Buffers that came twice take their room once. */
   pieces: Buffer[];
@@ -33,8 +42,7 @@ export interface MadeZip {
 export async function makeZip(entries: Iterable<ArchiveEntry> | AsyncIterable<ArchiveEntry>): Promise<MadeZip> {
   let contents: ZipContents | undefined;
   const pieces: Buffer[] = [];
-  const source = Symbol.asyncIterator in entries ? entries : from(entries);
-  for await (const piece of writeZip(source, { date: DATE, onFinished: (found) => (contents = found) })) {
+  for await (const piece of writeZip(oneByOne(entries), { date: DATE, onFinished: (found) => (contents = found) })) {
     pieces.push(piece);
   }
   if (contents === undefined) throw new Error('the zip has no end');

@@ -7,7 +7,7 @@ import type { ArchiveEntry, StoredEntry } from '../../../packager/zip/entry.js';
 import { writeZip } from '../../../packager/zip/write-zip.js';
 import { createZipLength } from '../../../packager/zip/zip-length.js';
 import { readZip } from '../read-bag.js';
-import { DATE, makeZip, storedEntry, streamedEntry, zipOf } from './entries.js';
+import { DATE, makeZip, oneByOne, storedEntry, streamedEntry, zipOf } from './entries.js';
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
@@ -78,7 +78,7 @@ describe('a zip', () => {
     ];
     const whole = await zipOf(entries());
     const copies: Buffer[] = [];
-    for await (const piece of writeZip(scribbledOver(entries()), { date: DATE, isReused: true })) {
+    for await (const piece of writeZip(oneByOne(scribbledOver(entries())), { date: DATE, isReused: true })) {
       copies.push(Buffer.from(piece));
     }
     expect(Buffer.concat(copies).equals(whole)).toBe(true);
@@ -274,7 +274,7 @@ describe('what fails', () => {
         isOver = true;
       }
     }
-    for await (const piece of writeZip(source(), { date: DATE })) if (piece.length > 0) break;
+    for await (const piece of writeZip(oneByOne(source()), { date: DATE })) if (piece.length > 0) break;
     expect(isOver).toBe(true);
     const before = given;
     for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
@@ -293,7 +293,7 @@ describe('what is read ahead', () => {
       }
     }
     let taken = 0;
-    for await (const piece of writeZip(source(), { date: DATE })) {
+    for await (const piece of writeZip(oneByOne(source()), { date: DATE })) {
       taken += piece.length;
       expect(given * MIB - taken).toBeLessThan(2 * MIB);
     }
@@ -310,7 +310,7 @@ describe('what is read ahead', () => {
       }
     }
     let taken = 0;
-    for await (const piece of writeZip(source(), { date: DATE })) {
+    for await (const piece of writeZip(oneByOne(source()), { date: DATE })) {
       taken += piece.length;
       most = Math.max(most, given * MIB - taken);
     }
@@ -332,7 +332,7 @@ test('a million entries keep their directory in a fraction of its size', async (
     await Promise.resolve();
   }
   let length = 0;
-  for await (const piece of writeZip(source(), { date: DATE })) length += piece.length;
+  for await (const piece of writeZip(oneByOne(source()), { date: DATE })) length += piece.length;
   expect(length).toBeGreaterThan(150_000_000);
   expect(process.memoryUsage().rss - before).toBeLessThan(60 * MIB);
 });

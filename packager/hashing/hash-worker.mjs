@@ -1,0 +1,59 @@
+/**
+ * Thread that hashes what lies in memory shared with the thread that moves the bytes. Plain JavaScript, so that it loads from
+ * the sources as well as from the build.
+ */
+import { Buffer } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import { parentPort } from 'node:worker_threads';
+
+/** @typedef {{ memory: ArrayBufferLike, start: number, length: number }} Place */
+/** @typedef {{ id: number, type: 'add', stream: number, place: Place, isAlone: boolean }} AddOrder */
+/** @typedef {{ id: number, type: 'end', stream: number }} EndOrder */
+/** @typedef {{ id: number, type: 'check', place: Place, starts: number[], lengths: number[], digests: string[] }} CheckOrder */
+
+/** Streams by number, from their first bytes to their end. @type {Map<number, import('node:crypto').Hash>} */
+const streams = new Map();
+
+parentPort?.on('message', (/** @type {AddOrder | EndOrder | CheckOrder} */ order) => {
+  parentPort?.postMessage({ id: order.id, result: carryOut(order) });
+});
+
+/** @param {AddOrder | EndOrder | CheckOrder} order */
+function carryOut(order) {
+  switch (order.type) {
+    case 'add': {
+      const bytes = bytesAt(order.place);
+      streamOf(order.stream).update(bytes);
+      return order.isAlone ? sha256(bytes) : undefined;
+    }
+    case 'end': {
+      const digest = streamOf(order.stream).digest('hex');
+      streams.delete(order.stream);
+      return digest;
+    }
+    case 'check': {
+      const bytes = bytesAt(order.place);
+      /** @type {number[]} */
+      const wrong = [];
+      for (const [index, digest] of order.digests.entries()) {
+        const start = order.starts[index] ?? 0;
+        const end = start + (order.lengths[index] ?? 0);
+        if (sha256(bytes.subarray(start, end)) !== digest) wrong.push(index);
+      }
+      return wrong;
+    }
+  }
+}
+
+/** @param {Place} place */
+const bytesAt = ({ memory, start, length }) => Buffer.from(memory, start, length);
+
+/** @param {Buffer} bytes */
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
+
+/** @param {number} number */
+function streamOf(number) {
+  let stream = streams.get(number);
+  if (stream === undefined) streams.set(number, (stream = createHash('sha256')));
+  return stream;
+}
