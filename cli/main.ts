@@ -41,14 +41,23 @@ addKeyCommands(
 );
 program
   .command('ingest')
-  .description('send documents to a collection; makes the collection where there is none')
+  .description('bring a collection to what a source has; makes the collection where there is none')
   .argument('<collection>', 'id of the collection')
-  .argument('<source>', 'a .jsonl file (- for standard input), or a folder of <ref>.<format> files')
+  .argument(
+    '<source>',
+    'folder, .zip, .tar(.gz), .jsonl(.gz) or .csv(.gz), as path or URL; - for JSON lines from a pipe',
+  )
   .option('--url <url>', 'where the api-server is (or ADIT_URL; http://localhost:3000)')
   .option('--key <key>', 'an admin key; better in ADIT_KEY, since others see arguments')
-  .option('--name <name>', 'name of the collection, where it is made')
-  .option('--licence <licence>', 'licence of the collection, where it is made')
-  .option('--source <source>', 'where the collection comes from, where it is made')
+  .option('--name <name>', 'name of the collection')
+  .option('--description <text>', 'what the collection is')
+  .option('--licence <licence>', 'licence of the collection')
+  .option('--source <source>', 'where the collection comes from')
+  .option('--language <language>', 'of its texts, where it is made (english)')
+  .option('--schema <file>', 'JSON Schema that all metadata have to fit')
+  .option('--partial', 'leave documents that the source does not have')
+  .option('--withdraw-most', 'withdraw documents that the source does not have, even more than half of the collection')
+  .option('--report <file>', 'write what was refused, and why, as CSV')
   .action(async (collection: string, source: string, options: IngestOptions) =>
     (await import('./ingest.js')).runIngest(collection, source, options),
   );

@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { findUnstorable } from '../../http/request-body.js';
+import { findUnstorable, isStorable } from '../../http/request-body.js';
 import { jsonLd, type Metadata } from './json-ld.js';
 
 export interface NewFile {
@@ -10,6 +10,14 @@ export interface NewFile {
   mediaType: string;
   sha256: string;
   bytes: Buffer;
+}
+
+/** A file as it is given. */
+export interface GivenFile {
+  format: string;
+  bytes: Buffer;
+  /** By default, what the format usually is. */
+  mediaType?: string | undefined;
 }
 
 export interface NewDocument {
@@ -52,7 +60,16 @@ const MEDIA_TYPES: Record<string, string> = {
   xml: 'application/xml',
   json: 'application/json',
   pdf: 'application/pdf',
+  tei: 'application/tei+xml',
 };
+
+/** What keeps a ref from being one. */
+export function faultOfRef(ref: string): string | undefined {
+  if (ref === '') return 'must not be empty';
+  if (Buffer.byteLength(ref) > LONGEST_REF) return `must have at most ${LONGEST_REF} bytes`;
+  if (CONTROL.test(ref) || ref.startsWith('/')) return 'must not begin with / nor have control characters';
+  return isStorable(ref) ? undefined : 'must not have half a surrogate pair';
+}
 
 const mediaType = z
   .string()
@@ -66,11 +83,10 @@ const file = z.union(
   'must be {"text": "…"} or {"base64": "…", "media_type": "…"}',
 );
 const line = z.strictObject({
-  ref: z
-    .string()
-    .min(1)
-    .refine((ref) => Buffer.byteLength(ref) <= LONGEST_REF, `must have at most ${LONGEST_REF} bytes`)
-    .refine((ref) => !CONTROL.test(ref) && !ref.startsWith('/'), 'must not begin with / nor have control characters'),
+  ref: z.string().superRefine((ref, context) => {
+    const message = faultOfRef(ref);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  }),
   metadata: z.record(z.string(), z.json()).default({}),
   files: z.record(z.string().regex(/^[a-z0-9]{1,16}$/, 'a format is a-z and 0-9, at most 16'), file).default({}),
 });
@@ -86,18 +102,34 @@ export function readDocument(text: string, number: number): NewDocument {
   const fault = findUnstorable({ ref: result.data.ref, metadata });
   if (fault !== undefined) throw new RefusedLineError(`${fault.pointer}: ${fault.detail}`, ref);
   if (files['meta'] !== undefined) throw new RefusedLineError('files/meta is made from the metadata', ref);
-  const given = Object.entries(files).map(([format, content]) => readFile(format, content));
-  const broken = given.find(({ mediaType, bytes }) => SAYS_UTF8.test(mediaType) && !isUtf8(bytes));
+  const given = Object.entries(files).map(([format, content]) => ({
+    format,
+    bytes: 'text' in content ? Buffer.from(content.text) : Buffer.from(content.base64, 'base64'),
+    mediaType: content.media_type,
+  }));
+  const document = describeDocument(result.data.ref, metadata, given);
+  const broken = document.files.find(({ mediaType, bytes }) => SAYS_UTF8.test(mediaType) && !isUtf8(bytes));
   if (broken !== undefined) throw new RefusedLineError(`files/${broken.format} is not valid UTF-8`, ref);
-  return { line: number, ...describe(result.data.ref, metadata, given) };
+  return { line: number, ...document };
 }
 
-function describe(ref: string, metadata: Metadata, given: NewFile[]): Omit<NewDocument, 'line'> {
+const SAYS_UTF8 = /; ?charset=utf-8$/i;
+
+/** What is stored of a document. */
+export function describeDocument(
+  ref: string,
+  metadata: Metadata,
+  given: readonly GivenFile[],
+): Omit<NewDocument, 'line'> {
   const title = textOf(metadata['title']);
   const creator = textOf(metadata['creator'] ?? metadata['author']);
   const date = textOf(metadata['date'] ?? metadata['issue_date']);
-  const meta = newFile('meta', 'application/ld+json', jsonLd({ ref, title, creator, date, metadata }));
-  const files = [meta, ...given].sort((one, other) => (one.format < other.format ? -1 : 1));
+  const meta = {
+    format: 'meta',
+    mediaType: 'application/ld+json',
+    bytes: jsonLd({ ref, title, creator, date, metadata }),
+  };
+  const files = [meta, ...given].map(newFile).sort((one, other) => (one.format < other.format ? -1 : 1));
   const digest = createHash('sha256').update(canonicalJson(metadata));
   for (const { format, mediaType, sha256 } of files) digest.update(`\n${format} ${mediaType} ${sha256}`);
   const heading = [title, creator].filter(Boolean).join('\n');
@@ -105,14 +137,7 @@ function describe(ref: string, metadata: Metadata, given: NewFile[]): Omit<NewDo
   return { ref, title, creator, date, metadata, heading, abstract, digest: digest.digest(), files };
 }
 
-function readFile(format: string, content: z.infer<typeof file>): NewFile {
-  const bytes = 'text' in content ? Buffer.from(content.text) : Buffer.from(content.base64, 'base64');
-  return newFile(format, content.media_type ?? MEDIA_TYPES[format] ?? 'application/octet-stream', bytes);
-}
-
-const SAYS_UTF8 = /; ?charset=utf-8$/i;
-
-function newFile(format: string, mediaType: string, bytes: Buffer): NewFile {
+function newFile({ format, bytes, mediaType = MEDIA_TYPES[format] ?? 'application/octet-stream' }: GivenFile): NewFile {
   return { format, mediaType, sha256: createHash('sha256').update(bytes).digest('hex'), bytes };
 }
 

@@ -80,10 +80,11 @@ export async function compareWithSource(knex: Knex, run: IngestRun, documents: C
     run,
     settled.map(({ ref }) => ref),
   );
+  const known = settled.filter(({ digest }) => digest !== undefined);
   // The first one of each ref is the one that was claimed.
-  const duplicates = settled.filter(({ ref }) => !claimed.delete(ref)).map(({ ref }) => ref);
+  const duplicates = known.filter(({ ref }) => !claimed.delete(ref)).map(({ ref }) => ref);
   return {
-    unchanged: settled.filter(({ digest }) => digest !== undefined).length - duplicates.length,
+    unchanged: known.length - duplicates.length,
     wanted: documents.filter((document) => !isSettled(document)).map(({ ref }) => ref),
     duplicates,
   };
