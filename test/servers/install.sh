@@ -4,7 +4,8 @@
 #   test/servers/install.sh                        all of them
 #   test/servers/install.sh activemq postgresql    only these
 #
-# Servers: activemq, activemq-debian, postgresql, radosgw; and readers, the programs with which people open archives.
+# Servers: activemq, activemq-debian, postgresql, radosgw; and readers, the programs with which people open archives; and
+# examples, what the examples for miners are written in.
 # For Debian 12, as root (or with sudo).
 # What no Debian package brings goes to $ADIT_SERVERS (default: adit-servers in the user's cache folder).
 set -euo pipefail
@@ -86,12 +87,26 @@ install_readers() {
   "$target/bin/pip" install --quiet --disable-pip-version-check bagit==1.9.0
 }
 
-[ $# -gt 0 ] || set -- activemq activemq-debian postgresql radosgw readers
+# R with httr2, and a Python environment of its own in which notebooks run.
+install_examples() {
+  local target=$cache/examples wanted=$here/../client/requirements.txt
+  install_packages curl jq r-base-core r-cran-httr2
+  cmp -s "$wanted" "$target/requirements.txt" && return
+  install_packages python3 python3-venv
+  rm -rf "$target"
+  mkdir -p "$cache"
+  /usr/bin/python3 -m venv "$target"
+  "$target/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"
+  # Last: without it, the environment is not whole.
+  cp "$wanted" "$target/requirements.txt"
+}
+
+[ $# -gt 0 ] || set -- activemq activemq-debian postgresql radosgw readers examples
 for server in "$@"; do
   case $server in
-    activemq | activemq-debian | postgresql | radosgw | readers) "install_${server//-/_}" ;;
+    activemq | activemq-debian | postgresql | radosgw | readers | examples) "install_${server//-/_}" ;;
     *)
-      echo "install.sh: no such server: $server (activemq, activemq-debian, postgresql, radosgw, readers)" >&2
+      echo "install.sh: no such server: $server (activemq, activemq-debian, postgresql, radosgw, readers, examples)" >&2
       exit 2
       ;;
   esac
