@@ -40,8 +40,8 @@ export function createApp(parts: Parts, running = new Set<Promise<void>>()): Exp
   app.use(checkedByContract(parts.config));
   app.use('/api', admit, complainToCallersOnly);
   app.use('/api', router(routeTable(parts), running));
-  app.use((request: Request) => {
-    throw new ProblemError('path-unknown', `There is nothing at ${request.path}.`);
+  app.use(() => {
+    throw new ProblemError('path-unknown');
   });
   app.use(renderProblem(parts.log, describeError));
   return app;

@@ -34,7 +34,7 @@ export function renderProblem(log: Logger, describe: (error: unknown) => Problem
     if (isClientGone(request, error)) return;
     const problem = describe(error);
     const { status } = PROBLEMS[problem.slug];
-    if (status >= 500) log.error({ err: error, requestId: request.id, path: request.path }, problem.slug);
+    if (status >= 500) log.error({ err: error, requestId: request.id }, problem.slug);
     if (response.headersSent) {
       // The status is gone already: only a broken connection tells the client that the rest is missing.
       response.destroy();

@@ -4,10 +4,11 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { pinoHttp } from 'pino-http';
 import { Histogram } from 'prom-client';
 import type { Parts } from '../parts.js';
+import { redactor } from './redactor.js';
 
 const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
-export function logAndTime({ log, metrics }: Pick<Parts, 'log' | 'metrics'>): RequestHandler[] {
+export function logAndTime({ config, log, metrics }: Pick<Parts, 'config' | 'log' | 'metrics'>): RequestHandler[] {
   const duration = new Histogram({
     name: 'adit_http_request_duration_seconds',
     help: 'Time from a request to the end of its answer',
@@ -24,10 +25,10 @@ export function logAndTime({ log, metrics }: Pick<Parts, 'log' | 'metrics'>): Re
     });
     next();
   };
-  return [logger(log), time];
+  return [logger(log, redactor(config.packagerKey)), time];
 }
 
-function logger(log: Parts['log']): RequestHandler {
+function logger(log: Parts['log'], redact: (text: string) => string): RequestHandler {
   const write = pinoHttp({
     logger: log,
     quietReqLogger: true,
@@ -42,9 +43,9 @@ function logger(log: Parts['log']): RequestHandler {
       if (error !== undefined || response.statusCode >= 500) return 'error';
       return response.statusCode >= 400 ? 'info' : 'debug';
     },
-    // Headers are not logged at all: keys are in them.
+    // Headers are not logged at all: keys are in them. In a URL they do not belong, but some will put them there.
     serializers: {
-      req: ({ id, method, url }: { id: string; method: string; url: string }) => ({ id, method, url }),
+      req: ({ id, method, url }: { id: string; method: string; url: string }) => ({ id, method, url: redact(url) }),
       res: ({ statusCode }: { statusCode: number }) => ({ statusCode }),
     },
   });
