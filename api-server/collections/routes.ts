@@ -19,6 +19,7 @@ import {
 import { ingestRoutes } from './ingest/routes.js';
 import { schemaOf } from './metadata-schema.js';
 import { search, type Search } from './search.js';
+import { watchRoutes } from './watches/routes.js';
 
 export function collectionRoutes(parts: Parts): Route[] {
   const { knex } = parts;
@@ -30,6 +31,7 @@ export function collectionRoutes(parts: Parts): Route[] {
     { method: 'get', path: '/collections/:collection/schema', roles: ANY_ROLE, handler: schema },
     { method: 'post', path: '/collections/:collection/search', roles: MINERS, handler: find },
     ...ingestRoutes(parts),
+    ...watchRoutes(parts),
   ];
 
   async function list(): Promise<Answer> {

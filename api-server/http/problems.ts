@@ -65,6 +65,11 @@ export const PROBLEMS = {
     title: 'The docset is somebody else’s',
     description: 'A docset can be seen and used by its owner only.',
   },
+  'not-your-watch': {
+    status: 403,
+    title: 'The watch is somebody else’s',
+    description: 'A watch can be seen and used by its owner only.',
+  },
   'path-unknown': {
     status: 404,
     title: 'There is nothing at this path',
@@ -79,6 +84,11 @@ export const PROBLEMS = {
     status: 404,
     title: 'There is no such ingest run',
     description: 'It never existed, or it was left open for more than a day. Start another: POST to …/ingests.',
+  },
+  'watch-not-found': {
+    status: 404,
+    title: 'There is no such watch',
+    description: 'It never existed or was deleted. GET /api/collections/{id}/watch lists yours.',
   },
   'document-not-found': {
     status: 404,

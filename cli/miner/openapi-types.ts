@@ -213,6 +213,56 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/collections/{collection}/watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example sotu */
+                collection: components["parameters"]["Collection"];
+            };
+            cookie?: never;
+        };
+        /** Your watches of a collection */
+        get: operations["listWatches"];
+        put?: never;
+        /**
+         * Save a query, to learn later what has appeared since
+         * @description Nothing looks at a watch until you GET it.
+         */
+        post: operations["createWatch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/watches/{watch}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 1 */
+                watch: components["parameters"]["Watch"];
+            };
+            cookie?: never;
+        };
+        /**
+         * What has appeared since
+         * @description A document is `added` where it did not match at revision `since`, `changed` where it did as another version, and `withdrawn`
+         *     where it is gone, or is changed and matches no more. The same is told until the watch is changed to `{"since": <until>}`.
+         */
+        get: operations["getWatch"];
+        put?: never;
+        post?: never;
+        /** Delete it */
+        delete: operations["deleteWatch"];
+        options?: never;
+        head?: never;
+        /** Say what you have seen, or change its name */
+        patch: operations["changeWatch"];
+        trace?: never;
+    };
     "/documents/{document}": {
         parameters: {
             query?: never;
@@ -813,6 +863,66 @@ export interface components {
         };
         /**
          * @example {
+         *       "url": "/watches/1",
+         *       "collection_url": "/collections/sotu",
+         *       "id": "1",
+         *       "name": "Railroads",
+         *       "query": "railroad",
+         *       "since": 6,
+         *       "created": "2026-11-22T01:00:00.000Z"
+         *     }
+         */
+        Watch: {
+            url: string;
+            collection_url: string;
+            id: string;
+            name: string | null;
+            query: components["schemas"]["Query"];
+            /** @description The revision of the collection that you have seen. */
+            since: number;
+            /** Format: date-time */
+            created: string;
+        };
+        /**
+         * @example {
+         *       "url": "/watches/1",
+         *       "collection_url": "/collections/sotu",
+         *       "id": "1",
+         *       "name": "Railroads",
+         *       "query": "railroad",
+         *       "since": 6,
+         *       "created": "2026-11-22T01:00:00.000Z",
+         *       "until": 7,
+         *       "added": 1,
+         *       "changed": 0,
+         *       "withdrawn": 0,
+         *       "documents": [
+         *         {
+         *           "url": "/documents/240",
+         *           "id": "240",
+         *           "ref": "2021-joe-biden",
+         *           "title": "State of the Union address of Joe Biden, 2021",
+         *           "creator": "Joe Biden",
+         *           "date": "2021",
+         *           "change": "added"
+         *         }
+         *       ]
+         *     }
+         */
+        WatchNews: components["schemas"]["Watch"] & {
+            /** @description The revision of the collection that this is the news of. */
+            until: number;
+            added: number;
+            changed: number;
+            withdrawn: number;
+            /** @description As they are now; withdrawn ones as they were. */
+            documents: (components["schemas"]["DocumentEntry"] & {
+                /** @enum {unknown} */
+                change: "added" | "changed" | "withdrawn";
+            })[];
+        };
+        /**
+         * @example {
          *       "url": "/collections/sotu/ingests/1",
          *       "id": "1",
          *       "collection": "sotu",
@@ -1240,6 +1350,8 @@ export interface components {
         Collection: components["schemas"]["CollectionId"];
         /** @example 1 */
         Ingest: string;
+        /** @example 1 */
+        Watch: string;
         /** @example 7 */
         Document: string;
         /** @example 3 */
@@ -1783,6 +1895,180 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["IngestRun"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listWatches: {
+        parameters: {
+            query?: {
+                /** @description How many to show. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Comes with the link to the next page. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path: {
+                /** @example sotu */
+                collection: components["parameters"]["Collection"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of them, oldest first. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        watches: components["schemas"]["Watch"][];
+                    };
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    createWatch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example sotu */
+                collection: components["parameters"]["Collection"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Railroads",
+                 *       "query": "railroad"
+                 *     }
+                 */
+                "application/json": {
+                    name?: components["schemas"]["Name"];
+                    query: components["schemas"]["Query"];
+                };
+            };
+        };
+        responses: {
+            /** @description Made. What matches at this moment is taken for known. */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Created"] & components["schemas"]["Watch"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    getWatch: {
+        parameters: {
+            query?: {
+                /** @description How many to show. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Comes with the link to the next page. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path: {
+                /** @example 1 */
+                watch: components["parameters"]["Watch"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The watch, how much is new, and a page of it in the order of the refs. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WatchNews"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    deleteWatch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 1 */
+                watch: components["parameters"]["Watch"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "delete": "ok"
+                     *     }
+                     */
+                    "application/json": {
+                        /** @constant */
+                        delete: "ok";
+                    };
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    changeWatch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 1 */
+                watch: components["parameters"]["Watch"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "since": 12
+                 *     }
+                 */
+                "application/json": {
+                    name?: components["schemas"]["Name"];
+                    /** @description A revision of the collection. */
+                    since?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description The watch as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Watch"];
                 };
             };
             "4XX": components["responses"]["Problem"];

@@ -48,6 +48,10 @@ const OWNED: Record<string, (key: string) => Promise<string>> = {
     const made = await server.as(key).post('/api/docsets').send({ collection: 'd', query: 'apple' }).expect(201);
     return (made.body as { id: string }).id;
   },
+  watch: async (key) => {
+    const made = await server.as(key).post('/api/collections/d/watch').send({ query: 'apple' }).expect(201);
+    return (made.body as { id: string }).id;
+  },
 };
 
 /** What belongs to nobody. */
@@ -110,16 +114,18 @@ describe.each(operations.filter(({ needsKey }) => needsKey))('$method $path', (o
         ? expect.stringMatching(/^\/problems\/not-your-/)
         : '/problems/role-not-allowed';
       expect(response).toMatchObject({ status: 403, body: { type } });
-      // One docset more, which was made to be asked for, and nothing done to it.
-      expect(await owned()).toEqual({ ...before, docsets: before.docsets + 1 });
+      // One more of what was made to be asked for, and nothing done to it.
+      const [made = ''] = pathParameters(operation).filter((name) => OWNED[name] !== undefined);
+      expect(await owned()).toEqual({ ...before, [made]: Number(before[made]) + 1 });
     });
   }
 });
 
-async function owned(): Promise<{ docsets: number; dumps: number }> {
+async function owned(): Promise<Record<string, number>> {
   const { knex } = server.parts;
   return {
-    docsets: (await knex('docsets').whereNull('deleted').where('revision', 1)).length,
+    docset: (await knex('docsets').whereNull('deleted').where('revision', 1)).length,
+    watch: (await knex('watches').where('since', '<', 1_000).whereNull('name')).length,
     dumps: (await knex('dumps')).length,
   };
 }
