@@ -24,6 +24,8 @@ export interface Parts {
 export interface DumpHooks {
   /** False where the dump was dismissed, failed for good, or never was: the packager is told to stop. */
   isDumpWanted(dump: string): Promise<boolean>;
+  /** Which docset a dump is of; undefined where there is no such dump. */
+  docsetOf(dump: string): Promise<string | undefined>;
   /** Called before a docset is deleted. Its row stays, marked as deleted, so that dumps may go on referring to it. */
   endDumpsOf(docset: string): Promise<void>;
 }

@@ -1,8 +1,9 @@
 /** What a packager reads of a docset (docs/packager-http.md): all members, with where the bytes are and what they must be. */
 import type { Knex } from 'knex';
 import type { Collection } from '../collections/collections.js';
+import { pagesOfWithdrawn, type DeltaCounts } from './delta.js';
 import type { Docset } from './docsets.js';
-import { findSegments, pagesOfFiles, pagesOfMembers, type ListedRow } from './members.js';
+import { findSegments, pagesOfFiles, pagesOfMembers, type ListedRow, type Member } from './members.js';
 
 export interface ListingOptions {
   formats: string[];
@@ -12,11 +13,20 @@ export interface ListingOptions {
   publicUrl: string;
   /** Of the segments; undefined where they are in a folder. */
   bucket: string | undefined;
+  /** What the listing is relative to; undefined: it is of all members. */
+  since: Since | undefined;
+}
+
+/** An earlier docset, and how the one that is listed differs from it. */
+export interface Since extends DeltaCounts {
+  /** Id of the dump by which it was named. */
+  dump: string;
+  docset: string;
 }
 
 /**
- * One JSON object a line: the docset, its members, each segment before the first member that uses it, and a last line without
- * which the stream is not whole.
+ * One JSON object a line: the docset, its members, each segment before the first member that uses it, what was withdrawn where it is
+ * relative to an earlier docset, and a last line without which the stream is not whole.
  */
 export async function* listingLines(
   knex: Knex,
@@ -24,18 +34,39 @@ export async function* listingLines(
   collection: Collection,
   options: ListingOptions,
 ): AsyncGenerator<string> {
-  yield line({ docset: headOf(docset, collection) });
+  const { since } = options;
+  yield line({ docset: headOf(docset, collection, since) });
   const announced = new Set<string>();
   let members = 0;
-  for await (const rows of pagesOfFiles(knex, docset.id, options.formats)) {
+  for await (const rows of pagesOfFiles(knex, { docset: docset.id, formats: options.formats, since: since?.docset })) {
     const segments = await newSegments(knex, rows, announced, options);
     const page = memberLines(rows, options);
     members += page.members;
     yield `${segments}${page.lines}`;
   }
+  let withdrawn = 0;
+  if (since !== undefined) {
+    for await (const page of pagesOfWithdrawn(knex, docset.id, since.docset)) {
+      withdrawn += page.length;
+      yield page.map((member) => line({ withdrawn: entryOf(member, options) })).join('');
+    }
+  }
   // Deleted while it was read: without its last line the packager sees that this is not the docset.
-  if (members === docset.members) yield line({ end: true, members });
+  if (members !== countListed(docset, since) || withdrawn !== (since?.withdrawn ?? 0)) return;
+  yield line({ end: true, members, ...(since === undefined ? {} : { withdrawn }) });
 }
+
+/** How many members a listing has. */
+const countListed = (docset: Docset, since: Since | undefined): number =>
+  since === undefined ? docset.members : since.added + since.changed;
+
+const entryOf = ({ ref, id, title, creator, date }: Member, { publicUrl }: ListingOptions): object => ({
+  ref,
+  title,
+  creator,
+  date,
+  url: `${publicUrl}/api/documents/${id}`,
+});
 
 /** A line for each segment that the rows name and that was not announced yet. */
 async function newSegments(
@@ -56,20 +87,25 @@ async function newSegments(
 }
 
 /** The same as one JSON document, with only what packagers of the first Adit looked for. */
-export async function* listingDocument(knex: Knex, docset: Docset, head: object): AsyncGenerator<string> {
+export async function* listingDocument(
+  knex: Knex,
+  docset: Docset,
+  head: object,
+  since: Since | undefined,
+): AsyncGenerator<string> {
   yield `${JSON.stringify(head).slice(0, -1)},"members":[`;
   let members = 0;
-  for await (const page of pagesOfMembers(knex, docset.id)) {
+  for await (const page of pagesOfMembers(knex, docset.id, since?.docset)) {
     const entries = page.map(({ id, ref }) => JSON.stringify({ url: `/documents/${id}`, ref })).join(',\n');
     yield `${members === 0 ? '' : ','}\n${entries}`;
     members += page.length;
   }
-  if (members !== docset.members) throw new Error(`docset ${docset.id} was deleted while it was read`);
+  if (members !== countListed(docset, since)) throw new Error(`docset ${docset.id} was deleted while it was read`);
   yield '\n]}\n';
 }
 
-function headOf(docset: Docset, collection: Collection): object {
-  const { id, name, description, query, created, revision, members } = docset;
+function headOf(docset: Docset, collection: Collection, since: Since | undefined): object {
+  const { id, name, description, query, created, revision } = docset;
   return {
     id,
     name,
@@ -80,7 +116,8 @@ function headOf(docset: Docset, collection: Collection): object {
     licence: collection.licence,
     created: created.toISOString(),
     revision,
-    members,
+    members: countListed(docset, since),
+    ...(since === undefined ? {} : { since }),
   };
 }
 

@@ -1,5 +1,6 @@
 /** The members of a docset, in the order of the UTF-8 bytes of their refs, a page at a time: a million never sit in memory. */
 import type { Knex } from 'knex';
+import { isNew } from './delta.js';
 
 export interface Member {
   ref: string;
@@ -12,15 +13,17 @@ export interface Member {
 
 const PAGE = 500;
 
-/** At most `limit` members behind `after`. */
+/** At most `limit` members behind `after`; only what the docset `since` has not, where one is given. */
 export async function pageOfMembers(
   knex: Knex,
   docset: string,
-  { limit, after }: { limit: number; after: string | undefined },
+  { limit, after, since }: { limit: number; after: string | undefined; since?: string | undefined },
 ): Promise<Member[]> {
+  const { sql, bindings } = isNew(since);
   return knex('docset_members as m')
     .join('documents as d', 'd.id', 'm.document_id')
     .where('m.docset_id', docset)
+    .whereRaw(sql, bindings)
     .modify((query) => {
       if (after !== undefined) void query.where('m.ref', '>', after);
     })
@@ -55,10 +58,10 @@ export async function pageOfCatalog(
 }
 
 /** Every page. */
-export async function* pagesOfMembers(knex: Knex, docset: string): AsyncGenerator<Member[]> {
+export async function* pagesOfMembers(knex: Knex, docset: string, since: string | undefined): AsyncGenerator<Member[]> {
   let last: string | undefined;
   for (;;) {
-    const page = await pageOfMembers(knex, docset, { limit: PAGE, after: last });
+    const page = await pageOfMembers(knex, docset, { limit: PAGE, after: last, since });
     if (page.length > 0) yield page;
     if (page.length < PAGE) return;
     last = page.at(-1)?.ref;
@@ -80,16 +83,23 @@ export interface ListedRow extends Member {
   stored_sha256: string;
 }
 
+/** Whose members are wanted, in which formats; only what the docset `since` has not, where one is given. */
+export interface WantedFiles {
+  docset: string;
+  formats: string[];
+  since?: string | undefined;
+}
+
 /**
  * All members with their files in the given formats, those of a member one after the other and in the order of `formats`.
  * The next page is on its way while this one is worked on.
  */
-export async function* pagesOfFiles(knex: Knex, docset: string, formats: string[]): AsyncGenerator<ListedRow[]> {
-  let next: Promise<ListedRow[]> | undefined = pageOfFiles(knex, docset, formats, undefined);
+export async function* pagesOfFiles(knex: Knex, wanted: WantedFiles): AsyncGenerator<ListedRow[]> {
+  let next: Promise<ListedRow[]> | undefined = pageOfFiles(knex, wanted, undefined);
   while (next !== undefined) {
     const page: ListedRow[] = await next;
     const last: string | undefined = page.at(-1)?.ref;
-    next = last === undefined ? undefined : pageOfFiles(knex, docset, formats, last);
+    next = last === undefined ? undefined : pageOfFiles(knex, wanted, last);
     // Where the reader has gone, nobody waits for it any more.
     next?.catch(() => undefined);
     if (page.length > 0) yield page;
@@ -98,22 +108,22 @@ export async function* pagesOfFiles(knex: Knex, docset: string, formats: string[
 
 async function pageOfFiles(
   knex: Knex,
-  docset: string,
-  formats: string[],
+  { docset, formats, since }: WantedFiles,
   after: string | undefined,
 ): Promise<ListedRow[]> {
+  const { sql, bindings } = isNew(since);
   const { rows } = await knex.raw<{ rows: ListedRow[] }>(
     `select m.ref, d.id, d.title, d.creator, d.date, f.format, f.media_type, f.size, f.sha256, f.segment_id as segment,
        f."offset", f.stored_length, f.method, f.crc32, f.stored_sha256
      from (
-       select ref, document_id from docset_members
-       where docset_id = ? and ref > ? order by ref limit ?
+       select ref, document_id from docset_members as m
+       where docset_id = ? and ref > ? and ${sql} order by ref limit ?
      ) as m
      join documents as d on d.id = m.document_id
      left join files as f on f.document_id = d.id and f.format = any(?::text[])
      order by m.ref, array_position(?::text[], f.format)`,
     // No ref is empty.
-    [docset, after ?? '', PAGE, formats, formats],
+    [docset, after ?? '', ...bindings, PAGE, formats, formats],
   );
   return rows;
 }

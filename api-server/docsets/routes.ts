@@ -4,7 +4,7 @@ import { findCollection } from '../collections/collections.js';
 import { refuseUnwantedDump } from '../http/dump-header.js';
 import { nextLink, readPage } from '../http/paging.js';
 import { ProblemError } from '../http/problems.js';
-import { originOf, param, type Answer, type Handler, type Route } from '../http/route.js';
+import { originOf, param, queryParam, type Answer, type Handler, type Route } from '../http/route.js';
 import { ANY_ROLE, MINERS, type Caller } from '../miners/caller.js';
 import type { Parts } from '../parts.js';
 import {
@@ -16,11 +16,13 @@ import {
   renameDocset,
   type Docset,
 } from './docsets.js';
+import { countDelta } from './delta.js';
 import { knownAnswer, validatorsOf } from './entity-tag.js';
 import { wantedFormats } from './formats.js';
-import { listingDocument, listingLines } from './listing.js';
+import { listingDocument, listingLines, type Since } from './listing.js';
 import { makeDocset } from './make-docset.js';
 import { NDJSON, sendTable } from './send-table.js';
+import { findSince, refuseOtherCollection } from './since.js';
 import { CATALOG, MEMBERS, UNKNOWN, type Table } from './tables.js';
 import { readWish } from './wish.js';
 
@@ -52,7 +54,7 @@ export function docsetRoutes(parts: Parts): Route[] {
     const found = await listDocsets(knex, caller.id, { limit: limit + 1, after });
     const docsets = found.slice(0, limit);
     const headers = nextLink(request, found.length > limit ? docsets.at(-1)?.id : undefined);
-    return { headers, json: { docsets: docsets.map(describe) } };
+    return { headers, json: { docsets: docsets.map((docset) => describe(docset)) } };
   }
 
   async function make(request: Request, caller: Caller): Promise<Answer> {
@@ -64,6 +66,7 @@ export function docsetRoutes(parts: Parts): Route[] {
 
   async function get(request: Request, caller: Caller): Promise<Answer> {
     const docset = await readable(request, caller);
+    const since = await sinceOf(request, caller, docset);
     const formats = await wantedFormats(knex, request, () => Promise.resolve(docset.collection_id));
     const headers = { Vary: 'Accept' };
     if (request.accepts(['application/json', NDJSON]) === NDJSON) {
@@ -73,14 +76,15 @@ export function docsetRoutes(parts: Parts): Route[] {
         origin: originOf(request),
         publicUrl: parts.config.publicUrl,
         bucket: parts.content.bucket,
+        since,
       });
       return { headers: { ...headers, 'Content-Type': NDJSON }, stream };
     }
     if (caller.role !== 'packager') {
-      const validators = validatorsOf(docset, ['docset', docset.owner_name ?? '']);
-      return knownAnswer(request, validators) ?? { headers: validators, json: describe(docset) };
+      const validators = validatorsOf(docset, ['docset', docset.owner_name ?? '', JSON.stringify(since)]);
+      return knownAnswer(request, validators) ?? { headers: validators, json: describe(docset, since) };
     }
-    const stream = listingDocument(knex, docset, describe(docset));
+    const stream = listingDocument(knex, docset, describe(docset, since), since);
     return { headers: { ...headers, 'Content-Type': 'application/json' }, stream };
   }
 
@@ -110,6 +114,16 @@ export function docsetRoutes(parts: Parts): Route[] {
     };
   }
 
+  /** What `since` names: the docset of an earlier dump, which a miner has to own too. */
+  async function sinceOf(request: Request, caller: Caller, docset: Docset): Promise<Since | undefined> {
+    const dump = queryParam(request, 'since');
+    if (dump === undefined) return undefined;
+    const earlier = await findSince(parts, dump);
+    if (caller.role !== 'packager' && earlier.owner !== caller.id) throw new ProblemError('not-your-docset');
+    refuseOtherCollection(docset, earlier);
+    return { dump, docset: earlier.id, ...(await countDelta(knex, docset.id, earlier.id)) };
+  }
+
   /** A packager reads any docset, a miner only their own. */
   async function readable(request: Request, caller: Caller): Promise<Docset> {
     const id = param(request, 'docset');
@@ -124,7 +138,7 @@ export function docsetRoutes(parts: Parts): Route[] {
 }
 
 /** `url`, `name`, `generator` and `owner` are where the clients of the first Adit look for them. */
-function describe(docset: Docset): object {
+function describe(docset: Docset, since?: Since): object {
   const { id, name, generator, description, query, revision, members, unknown, created, updated } = docset;
   return {
     url: `/docsets/${id}`,
@@ -141,5 +155,6 @@ function describe(docset: Docset): object {
     revision,
     created: created.toISOString(),
     updated: updated.toISOString(),
+    ...(since === undefined ? {} : { since }),
   };
 }

@@ -3,6 +3,7 @@ import { ProblemError } from '../http/problems.js';
 import { isOutage } from './drain-events.js';
 import { isLive, type Dump } from './dump.js';
 import type { DumpParts } from './dump-parts.js';
+import type { FailureSlug } from './failures.js';
 import { freeStorage } from './publish.js';
 
 /**
@@ -11,7 +12,23 @@ import { freeStorage } from './publish.js';
  * @throws {ProblemError} broker-unavailable: the dump is over, but its storage is not freed yet; asking again does that
  */
 export async function dismissDump(parts: DumpParts, dump: Dump): Promise<Dump> {
-  const changed = await parts.store.change(dump.id, (current) => endNow(current, new Date()));
+  return end(parts, dump, (current) => endNow(current, new Date()));
+}
+
+/**
+ * Ends a live dump as failed, and frees what is stored of it.
+ * @throws {ProblemError} broker-unavailable, as above
+ */
+export async function failDump(parts: DumpParts, dump: Dump, code: FailureSlug, detail: string): Promise<Dump> {
+  return end(parts, dump, (current) => {
+    if (!isLive(current)) return current;
+    const now = new Date();
+    return { ...current, updated: now, outcome: { status: 'failed', finished: now, error: { code, detail } } };
+  });
+}
+
+async function end(parts: DumpParts, dump: Dump, change: (current: Dump) => Dump): Promise<Dump> {
+  const changed = await parts.store.change(dump.id, change);
   const ended = changed ?? (await parts.store.byId(dump.id)) ?? dump;
   try {
     await freeStorage(parts, ended);

@@ -10,6 +10,8 @@ interface Row {
   docset_revision: number;
   formats: string;
   container: Container;
+  /** Empty: of the whole docset. */
+  since: string;
   status: Status;
   attempt: number;
   published: Date | null;
@@ -46,14 +48,20 @@ export type Insertion =
   | { result: 'no-place'; place: Place };
 
 export interface DumpStore {
-  /** The newest dump of a docset, or the newest of these formats, or of this container. */
+  /** The newest dump of a docset, or the newest of these formats, of this container, or relative to this one (null: to none). */
   newest(
     docset: string,
-    wanted?: { formats?: string[] | undefined; container?: Container | undefined },
+    wanted?: {
+      formats?: string[] | undefined;
+      container?: Container | undefined;
+      since?: string | null | undefined;
+    },
   ): Promise<Dump | undefined>;
   byId(id: string): Promise<Dump | undefined>;
   /** All dumps of a docset, newest first. */
   ofDocset(docset: string): Promise<Dump[]>;
+  /** Dumps that somebody may still build, and that are relative to a dump of this docset. */
+  liveSince(docset: string): Promise<Dump[]>;
   /** Dumps of docsets that a miner owns, newest first, behind the one of that moment and id. */
   ofOwner(owner: string, limit: number, after?: Pick<Dump, 'created' | 'id'>): Promise<Dump[]>;
   /** Dumps of docsets that a miner owns, and that somebody may still build, oldest first. */
@@ -70,7 +78,7 @@ export interface DumpStore {
    * @returns those that were changed
    */
   changeLive(docset: string, change: (live: Dump[]) => Dump[]): Promise<Dump[]>;
-  /** Adds a dump of the same docset, formats and container behind `newest`, and on disk. */
+  /** Adds a dump of the same docset, formats, container and `since` behind `newest`, and on disk. */
   insertAfter(newest: Dump | undefined, facts: Parameters<typeof newDump>[0], place?: Place): Promise<Insertion>;
   /** Notes that the broker has confirmed the request of this attempt. @returns false where the dump is no longer there */
   markPublished(dump: Pick<Dump, 'id' | 'attempt'>, now: Date): Promise<boolean>;
@@ -82,10 +90,11 @@ export interface DumpStore {
 export function createDumpStore(knex: Knex): DumpStore {
   const dumps = (db: Knex = knex): Knex.QueryBuilder<Row, Row[]> => db<Row, Row[]>('dumps');
   return {
-    async newest(docset, { formats, container } = {}) {
+    async newest(docset, { formats, container, since } = {}) {
       const query = dumps().where('docset_id', docset).orderBy('created', 'desc').orderBy('id').limit(1);
       if (formats !== undefined) void query.where('formats', formats.join(','));
       if (container !== undefined) void query.where({ container });
+      if (since !== undefined) void query.where('since', since ?? '');
       const rows = await query;
       return rows[0] && toDump(rows[0]);
     },
@@ -95,6 +104,13 @@ export function createDumpStore(knex: Knex): DumpStore {
     },
     async ofDocset(docset) {
       return (await dumps().where('docset_id', docset).orderBy('created', 'desc')).map(toDump);
+    },
+    async liveSince(docset) {
+      const rows = await dumps()
+        .select('dumps.*')
+        .whereIn('status', LIVE)
+        .whereIn('since', knex('dumps as earlier').select('earlier.id').where('earlier.docset_id', docset));
+      return (rows as Row[]).map(toDump);
     },
     async ofOwner(owner, limit, after) {
       const query = dumps()
@@ -242,6 +258,7 @@ function toDump(row: Row): Dump {
     docsetRevision: row.docset_revision,
     formats: row.formats.split(','),
     container: row.container,
+    since: row.since === '' ? null : row.since,
     outcome: toOutcome(row),
     attempt: row.attempt,
     published: row.published,
@@ -288,6 +305,7 @@ function toRow(dump: Dump): Record<keyof Row, unknown> {
     docset_revision: dump.docsetRevision,
     formats: dump.formats.join(','),
     container: dump.container,
+    since: dump.since ?? '',
     created: dump.created,
     published: dump.published,
     storage_freed: dump.storageFreed,
@@ -296,7 +314,15 @@ function toRow(dump: Dump): Record<keyof Row, unknown> {
 }
 
 type FixedColumn =
-  'id' | 'docset_id' | 'docset_revision' | 'formats' | 'container' | 'created' | 'published' | 'storage_freed';
+  | 'id'
+  | 'docset_id'
+  | 'docset_revision'
+  | 'formats'
+  | 'container'
+  | 'since'
+  | 'created'
+  | 'published'
+  | 'storage_freed';
 
 function changesOf({ outcome, ...dump }: Dump): Record<Exclude<keyof Row, FixedColumn>, unknown> {
   return {

@@ -13,6 +13,10 @@ export interface Counts {
   requested: number;
   packed: number;
   omitted: number;
+  /** Of a dump that is relative to an earlier one: `requested = added + changed`. */
+  added?: number;
+  changed?: number;
+  withdrawn?: number;
 }
 
 /** The state, with what only that state has. All but the first two are terminal, and a terminal state is sticky. */
@@ -34,6 +38,8 @@ export interface Dump {
   /** Sorted, so that the same set of formats is the same text. */
   formats: string[];
   container: Container;
+  /** Id of the dump that it is relative to: only what has changed since is in it. Null: it is of the whole docset. */
+  since: string | null;
   outcome: Outcome;
   /** How often the package request was sent: 1, 2, 3. Events of an older attempt are fenced off. */
   attempt: number;
@@ -91,9 +97,14 @@ const NOT_TAKEN = {
 /** A new dump, asked for but not yet published. */
 export function newDump({
   requested,
+  delta = {},
   now,
   ...facts
-}: Pick<Dump, 'id' | 'docset' | 'docsetRevision' | 'formats' | 'container'> & { requested: number; now: Date }): Dump {
+}: Pick<Dump, 'id' | 'docset' | 'docsetRevision' | 'formats' | 'container' | 'since'> & {
+  requested: number;
+  delta?: Pick<Counts, 'added' | 'changed' | 'withdrawn'>;
+  now: Date;
+}): Dump {
   return {
     ...NOT_TAKEN,
     ...facts,
@@ -102,7 +113,7 @@ export function newDump({
     created: now,
     started: null,
     updated: now,
-    counts: { requested, packed: 0, omitted: 0 },
+    counts: { requested, packed: 0, omitted: 0, ...delta },
     storageFreed: null,
   };
 }

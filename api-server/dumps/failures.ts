@@ -11,6 +11,7 @@ export const FAILURES = [
   'archive-not-verified',
   'archive-missing',
   'storage-unavailable',
+  'since-gone',
 ] as const satisfies ProblemSlug[];
 
 export type FailureSlug = (typeof FAILURES)[number];

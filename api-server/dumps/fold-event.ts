@@ -46,7 +46,7 @@ export function adoptManifest(dump: Dump, manifest: DumpManifest, { now, archive
     ...succeed(dump, { kind: 'stored', key, size, sha256 }, finished, archiveTtl),
     started: dump.started ?? new Date(manifest.run),
     updated: now,
-    counts: manifest.counts,
+    counts: { ...dump.counts, ...manifest.counts },
     timeline: manifest.timeline.map(({ phase, started, ended }) => ({
       phase,
       started: new Date(started),
@@ -76,7 +76,7 @@ function complete(dump: Dump, event: Completed, context: FoldContext): Dump {
     ...succeed(dump, archive, now, archiveTtl),
     started: dump.started ?? now,
     updated: now,
-    counts: { requested, packed: event.documents ?? requested - omitted, omitted },
+    counts: { ...dump.counts, packed: event.documents ?? requested - omitted, omitted },
   };
 }
 

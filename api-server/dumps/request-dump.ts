@@ -1,6 +1,7 @@
 /** The kick-off: a dump is asked for. */
 import { randomUUID } from 'node:crypto';
 import type { Container } from '../../queue-config/index.js';
+import type { DeltaCounts } from '../docsets/delta.js';
 import { ProblemError } from '../http/problems.js';
 import { dismissDump } from './dismiss-dump.js';
 import { isOutage } from './drain-events.js';
@@ -16,13 +17,25 @@ export interface DumpRequest {
   /** Sorted, none twice. */
   formats: string[];
   container: Container;
-  /** The newest dump of these formats and this container, as far as is known. */
+  /** The dump that it is to be relative to; null: it is of the whole docset. */
+  since: EarlierDump | null;
+  /** The newest dump of these formats, this container and this `since`, as far as is known. */
   newest: Dump | undefined;
   /** Make a new dump even where one is there. */
   force: boolean;
   /** Whose quota of dumps at a time it takes; without one it takes none. */
   place?: Place;
   traceparent?: string | undefined;
+}
+
+export interface EarlierDump {
+  /** Its id. */
+  dump: string;
+  /**
+   * How the docset differs from what that dump was of.
+   * @throws {ProblemError} `since-…` where that cannot be told
+   */
+  compare(): Promise<DeltaCounts>;
 }
 
 /**
@@ -53,22 +66,23 @@ function notAccepted(cause?: unknown): ProblemError {
 /** Each dump follows one other, and only one follows it: of two that are asked for at once the second finds the first. */
 async function findOrInsert(
   parts: DumpParts,
-  { docset, formats, container, newest, force, place }: DumpRequest,
+  { docset, formats, container, since, newest, force, place }: DumpRequest,
 ): Promise<{ dump: Dump; isNew: boolean; isFirst: boolean }> {
   const { store } = parts;
   const now = new Date();
   let isSettled = false;
-  for (let known = newest; ; known = await store.newest(docset.id, { formats, container })) {
+  const wanted = { formats, container, since: since === null ? null : since.dump };
+  for (let known = newest; ; known = await store.newest(docset.id, wanted)) {
     const existing = known === undefined ? undefined : asOf(known, now);
     const isUsable =
       existing?.docsetRevision === docset.revision && (isLive(existing) || existing.outcome.status === 'successful');
     if (isUsable && !force) return { dump: existing, isNew: false, isFirst: false };
+    const delta = await since?.compare();
     const facts = {
       docset: docset.id,
       docsetRevision: docset.revision,
-      formats,
-      container,
-      requested: docset.members,
+      ...wanted,
+      ...(delta === undefined ? { requested: docset.members } : { requested: delta.added + delta.changed, delta }),
       now,
     };
     const insertion = await store.insertAfter(known, { id: randomUUID(), ...facts }, place);
@@ -114,12 +128,13 @@ async function quotaExceeded({ store }: DumpParts, { owner, limit }: Place): Pro
  * Ends the earlier dumps of the same formats, and frees what they have stored: nobody reaches them any more. Only once the new
  * one is accepted, since until then the old one is still wanted. What cannot be freed now is at the next kick-off.
  */
-async function endPredecessors(parts: DumpParts, { id, docset, formats, container }: Dump): Promise<void> {
+async function endPredecessors(parts: DumpParts, { id, docset, formats, container, since }: Dump): Promise<void> {
   const predecessors = (await parts.store.ofDocset(docset)).filter(
     (other) =>
       other.id !== id &&
       other.formats.join() === formats.join() &&
       other.container === container &&
+      other.since === since &&
       other.storageFreed === null,
   );
   for (const predecessor of predecessors) {

@@ -11,6 +11,7 @@ import { MINERS, type Caller } from '../miners/caller.js';
 import type { PollLimit } from '../miners/poll-limit.js';
 import { ArchiveStoreError } from './archive-links/archive-links.js';
 import { dismissDump } from './dismiss-dump.js';
+import { compareWith } from './compare-with.js';
 import { asOf, isLive, type Dump } from './dump.js';
 import type { DumpParts } from './dump-parts.js';
 import { pollDump, type PollResult } from './poll-dump.js';
@@ -30,22 +31,30 @@ export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit):
     const owned = ownDocset(knex, id, caller);
     const formats = await wanted(request, owned);
     const container = containerOf(request) ?? DEFAULT_CONTAINER;
-    const [docset, newest] = await Promise.all([owned, parts.store.newest(id, { formats, container })]);
-    return { docset, formats, container, newest };
+    const dump = queryParam(request, 'since') ?? null;
+    const [docset, newest] = await Promise.all([owned, parts.store.newest(id, { formats, container, since: dump })]);
+    const since = dump === null ? null : { dump, compare: () => compareWith(parts, knex, { docset, formats, dump }) };
+    return { docset, formats, container, since, newest };
   };
-  /** The newest dump, of the wanted formats where the request names some. */
+  /** The newest dump. Where the request names formats: of these, a zip and of the whole docset unless it says otherwise. */
   const findDump = async (request: Request, caller: Caller): Promise<Dump> => {
     const id = param(request, 'docset');
     const owned = ownDocset(knex, id, caller);
     const isAnyMeant = (queryParam(request, 'fmt') ?? queryParam(request, 'fmts')) === undefined;
     const formats = isAnyMeant ? undefined : await wanted(request, owned);
-    const container = containerOf(request);
-    const [dump] = await Promise.all([parts.store.newest(id, { formats, container }), owned]);
+    const container = containerOf(request) ?? (isAnyMeant ? undefined : DEFAULT_CONTAINER);
+    const since = queryParam(request, 'since') ?? (isAnyMeant ? undefined : null);
+    const [dump] = await Promise.all([parts.store.newest(id, { formats, container, since }), owned]);
     if (dump !== undefined) return dump;
-    const how = dumpPath({ docset: id, formats: formats ?? ['txt'], container: container ?? DEFAULT_CONTAINER });
+    const how = dumpPath({
+      docset: id,
+      formats: formats ?? ['txt'],
+      container: container ?? DEFAULT_CONTAINER,
+      since: since ?? null,
+    });
     throw new ProblemError(
       'dump-not-requested',
-      `No dump of docset ${id} was asked for${formats ? ` in ${formats.join(', ')}` : ''}${container ? ` as ${container}` : ''}. POST ${how} asks for one; then poll it with GET.`,
+      `No dump of docset ${id} was asked for${formats ? ` in ${formats.join(', ')}` : ''}${container ? ` as ${container}` : ''}${since ? ` since ${since}` : ''}. POST ${how} asks for one; then poll it with GET.`,
       { request: { method: 'POST', href: how } },
     );
   };
@@ -162,7 +171,8 @@ async function archiveAnswer(parts: DumpParts, { dump }: PollResult, request: Re
       const { archive } = outcome;
       if (archive.kind === 'foreign') return { status: 303, headers: { Location: archive.url } };
       if (!(await isStored(parts, archive))) throw new ProblemError('archive-expired');
-      const filename = `docset-${dump.docset}-${dump.formats.join('-')}.${dump.container}`;
+      const delta = dump.since === null ? '' : '-delta';
+      const filename = `docset-${dump.docset}-${dump.formats.join('-')}${delta}.${dump.container}`;
       const Location = await parts.links.sign({ ...archive, filename }, originOf(request));
       return { status: 303, headers: { Location, 'Content-Location': archivePath(dump) } };
     }

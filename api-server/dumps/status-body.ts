@@ -4,7 +4,7 @@ import { PROBLEMS, problemType } from '../http/problems.js';
 import { isLive, type Dump } from './dump.js';
 import type { PollResult } from './poll-dump.js';
 
-type Wanted = Pick<Dump, 'docset' | 'formats' | 'container'>;
+type Wanted = Pick<Dump, 'docset' | 'formats' | 'container' | 'since'>;
 
 /** The dump URL of these formats, as a path. */
 export function dumpPath({ docset, ...wanted }: Wanted): string {
@@ -17,8 +17,9 @@ export function archivePath({ docset, ...wanted }: Wanted): string {
 }
 
 /** The default container goes without saying. */
-export function queryOf({ formats, container }: Pick<Dump, 'formats' | 'container'>): string {
-  return `?fmt=${formats.join(',')}${container === DEFAULT_CONTAINER ? '' : `&archive=${container}`}`;
+export function queryOf({ formats, container, since }: Omit<Wanted, 'docset'>): string {
+  const archive = container === DEFAULT_CONTAINER ? '' : `&archive=${container}`;
+  return `?fmt=${formats.join(',')}${archive}${since === null ? '' : `&since=${since}`}`;
 }
 
 /** The status body. `done` is in every one of them, so that no client loops for ever on a failure. */
@@ -29,6 +30,7 @@ export function statusBody({ dump, stale }: PollResult): Record<string, unknown>
     docset: `/api/docsets/${dump.docset}`,
     formats: dump.formats,
     container: dump.container,
+    since: dump.since,
     status: outcome.status,
     done: !isLive(dump),
     stale,

@@ -178,6 +178,22 @@ export const PROBLEMS = {
     title: 'The dump has no archive',
     description: 'The dump failed or was dismissed. Its status says why; POST to the dump URL asks for a new one.',
   },
+  'since-not-found': {
+    status: 404,
+    title: 'There is no such earlier dump',
+    description: '`since` names a dump by its `id`. GET /api/dumps lists yours.',
+  },
+  'since-not-comparable': {
+    status: 422,
+    title: 'No dump can be made relative to that one',
+    description:
+      'The earlier dump must have been successful, of the same collection, and have all the wanted formats: whoever has it would otherwise lack what has not changed since.',
+  },
+  'since-gone': {
+    status: 410,
+    title: 'The docset of the earlier dump was deleted',
+    description: 'Its members are no longer known, so that nobody can tell what has changed. Ask for the whole dump.',
+  },
   'archive-expired': {
     status: 410,
     title: 'The archive is gone',

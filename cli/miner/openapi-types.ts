@@ -424,6 +424,7 @@ export interface paths {
          * One docset
          * @description For a packager's key, the docset with all its members; as `application/x-ndjson`, with where their bytes are in each
          *     of the formats, their sizes and digests, and a last line `{"end": true, …}` without which the stream is not whole.
+         *     With `since`, how it differs from the docset of that dump, and of the members only those that were added or changed.
          */
         get: operations["getDocset"];
         /** The same as PATCH */
@@ -521,10 +522,15 @@ export interface paths {
                  */
                 fmts?: components["parameters"]["Fmts"];
                 /**
-                 * @description What the archive is: a zip, or a gzipped tar. A dump is asked for as a zip unless this says otherwise; a poll without it means
-                 *     whichever was asked for last.
+                 * @description What the archive is: a zip, or a gzipped tar. Without it, a zip is meant; a poll that names no formats either means the dump that
+                 *     was asked for last, whatever it is.
                  */
                 archive?: components["parameters"]["Archive"];
+                /**
+                 * @description Id of an earlier dump, of this docset or another of yours. The dump has only what was added or changed since, and lists what was
+                 *     withdrawn.
+                 */
+                since?: components["parameters"]["Since"];
             };
             header?: never;
             path: {
@@ -572,10 +578,15 @@ export interface paths {
                  */
                 fmts?: components["parameters"]["Fmts"];
                 /**
-                 * @description What the archive is: a zip, or a gzipped tar. A dump is asked for as a zip unless this says otherwise; a poll without it means
-                 *     whichever was asked for last.
+                 * @description What the archive is: a zip, or a gzipped tar. Without it, a zip is meant; a poll that names no formats either means the dump that
+                 *     was asked for last, whatever it is.
                  */
                 archive?: components["parameters"]["Archive"];
+                /**
+                 * @description Id of an earlier dump, of this docset or another of yours. The dump has only what was added or changed since, and lists what was
+                 *     withdrawn.
+                 */
+                since?: components["parameters"]["Since"];
             };
             header?: never;
             path: {
@@ -1064,6 +1075,14 @@ export interface components {
             created: string;
             /** Format: date-time */
             updated: string;
+            /** @description Where it was asked for, what the docset is compared with, and how they differ, in documents. */
+            since?: {
+                dump: string;
+                docset: components["schemas"]["DocsetId"];
+                added: number;
+                changed: number;
+                withdrawn: number;
+            };
             /** @description For packagers. */
             members?: {
                 url: string;
@@ -1112,6 +1131,7 @@ export interface components {
          *         "txt"
          *       ],
          *       "container": "zip",
+         *       "since": null,
          *       "status": "running",
          *       "done": false,
          *       "stale": false,
@@ -1170,6 +1190,8 @@ export interface components {
              * @enum {unknown}
              */
             container: "zip" | "tar.gz";
+            /** @description Id of the dump that it is relative to; null where it is of the whole docset. */
+            since: string | null;
             /** @enum {unknown} */
             status: "accepted" | "running" | "successful" | "failed" | "dismissed" | "expired";
             /** @description False while polling on makes sense, and only then. */
@@ -1206,6 +1228,11 @@ export interface components {
                 packed: number;
                 /** @description Documents that lack at least one of the formats. */
                 omitted: number;
+                /** @description Of a dump with `since`: `requested = added + changed`. */
+                added?: number;
+                changed?: number;
+                /** @description Documents that are listed as no longer in the docset. */
+                withdrawn?: number;
             };
             timeline: {
                 /** @enum {unknown} */
@@ -1371,10 +1398,15 @@ export interface components {
          */
         Fmts: string;
         /**
-         * @description What the archive is: a zip, or a gzipped tar. A dump is asked for as a zip unless this says otherwise; a poll without it means
-         *     whichever was asked for last.
+         * @description What the archive is: a zip, or a gzipped tar. Without it, a zip is meant; a poll that names no formats either means the dump that
+         *     was asked for last, whatever it is.
          */
         Archive: "zip" | "tar.gz";
+        /**
+         * @description Id of an earlier dump, of this docset or another of yours. The dump has only what was added or changed since, and lists what was
+         *     withdrawn.
+         */
+        Since: string;
         /** @description How many to show. */
         Limit: number;
         /** @description Comes with the link to the next page. */
@@ -2283,10 +2315,15 @@ export interface operations {
                  */
                 fmts?: components["parameters"]["Fmts"];
                 /**
-                 * @description What the archive is: a zip, or a gzipped tar. A dump is asked for as a zip unless this says otherwise; a poll without it means
-                 *     whichever was asked for last.
+                 * @description What the archive is: a zip, or a gzipped tar. Without it, a zip is meant; a poll that names no formats either means the dump that
+                 *     was asked for last, whatever it is.
                  */
                 archive?: components["parameters"]["Archive"];
+                /**
+                 * @description Id of an earlier dump, of this docset or another of yours. The dump has only what was added or changed since, and lists what was
+                 *     withdrawn.
+                 */
+                since?: components["parameters"]["Since"];
             };
             header?: {
                 /** @description Which dump a packager is working on; 410 `dump-gone` once nobody wants it any more. */
@@ -2522,10 +2559,15 @@ export interface operations {
                  */
                 fmts?: components["parameters"]["Fmts"];
                 /**
-                 * @description What the archive is: a zip, or a gzipped tar. A dump is asked for as a zip unless this says otherwise; a poll without it means
-                 *     whichever was asked for last.
+                 * @description What the archive is: a zip, or a gzipped tar. Without it, a zip is meant; a poll that names no formats either means the dump that
+                 *     was asked for last, whatever it is.
                  */
                 archive?: components["parameters"]["Archive"];
+                /**
+                 * @description Id of an earlier dump, of this docset or another of yours. The dump has only what was added or changed since, and lists what was
+                 *     withdrawn.
+                 */
+                since?: components["parameters"]["Since"];
             };
             header?: {
                 /**
@@ -2563,10 +2605,15 @@ export interface operations {
                  */
                 fmts?: components["parameters"]["Fmts"];
                 /**
-                 * @description What the archive is: a zip, or a gzipped tar. A dump is asked for as a zip unless this says otherwise; a poll without it means
-                 *     whichever was asked for last.
+                 * @description What the archive is: a zip, or a gzipped tar. Without it, a zip is meant; a poll that names no formats either means the dump that
+                 *     was asked for last, whatever it is.
                  */
                 archive?: components["parameters"]["Archive"];
+                /**
+                 * @description Id of an earlier dump, of this docset or another of yours. The dump has only what was added or changed since, and lists what was
+                 *     withdrawn.
+                 */
+                since?: components["parameters"]["Since"];
                 /** @description Make a new dump even where one is there. */
                 force?: components["parameters"]["Force"];
             };
@@ -2607,10 +2654,15 @@ export interface operations {
                  */
                 fmts?: components["parameters"]["Fmts"];
                 /**
-                 * @description What the archive is: a zip, or a gzipped tar. A dump is asked for as a zip unless this says otherwise; a poll without it means
-                 *     whichever was asked for last.
+                 * @description What the archive is: a zip, or a gzipped tar. Without it, a zip is meant; a poll that names no formats either means the dump that
+                 *     was asked for last, whatever it is.
                  */
                 archive?: components["parameters"]["Archive"];
+                /**
+                 * @description Id of an earlier dump, of this docset or another of yours. The dump has only what was added or changed since, and lists what was
+                 *     withdrawn.
+                 */
+                since?: components["parameters"]["Since"];
             };
             header?: never;
             path: {
@@ -2640,10 +2692,15 @@ export interface operations {
                  */
                 fmts?: components["parameters"]["Fmts"];
                 /**
-                 * @description What the archive is: a zip, or a gzipped tar. A dump is asked for as a zip unless this says otherwise; a poll without it means
-                 *     whichever was asked for last.
+                 * @description What the archive is: a zip, or a gzipped tar. Without it, a zip is meant; a poll that names no formats either means the dump that
+                 *     was asked for last, whatever it is.
                  */
                 archive?: components["parameters"]["Archive"];
+                /**
+                 * @description Id of an earlier dump, of this docset or another of yours. The dump has only what was added or changed since, and lists what was
+                 *     withdrawn.
+                 */
+                since?: components["parameters"]["Since"];
             };
             header?: never;
             path: {

@@ -3,13 +3,20 @@ import { isDeepStrictEqual } from 'node:util';
 import type { FetchedDocument } from '../source/documents.js';
 import type { FetchedFile } from '../source/fetch-file.js';
 import type { Listing } from '../source/listing.js';
-import type { Member } from '../source/members.js';
+import type { Member, Withdrawn } from '../source/members.js';
 import type { ArchiveEntry, StoredEntry } from '../zip/entry.js';
 import { deflatedText } from './deflate-text.js';
 import { createOutcomes, type BagCounts, type Outcomes } from './outcomes.js';
-import { createPayloadNames, payloadPath, topFolder, type PayloadNames } from './payload-names.js';
+import {
+  EMPTY_FOLDER,
+  PAYLOAD_FOLDER,
+  createPayloadNames,
+  payloadPath,
+  topFolder,
+  type PayloadNames,
+} from './payload-names.js';
 import type { BagPlan, PlanRequest } from './plan-bag.js';
-import { DOCUMENTS_AT_ONCE, lineFiles, linesOf, type DocumentOutcome } from './tag-files.js';
+import { DOCUMENTS_AT_ONCE, WITHDRAWN, lineFiles, linesOf, type DocumentOutcome } from './tag-files.js';
 import { createTagFileWriter, type TagFile } from './write-tag-files.js';
 
 export interface BagRequest extends PlanRequest {
@@ -44,6 +51,9 @@ async function* bagEntries(request: BagRequest, outcomes: Outcomes): AsyncGenera
   const top = topFolder(docset);
   const names = createPayloadNames();
   for await (const batch of documents) yield payloadEntries(batch, request, { names, outcomes, top });
+  if (outcomes.counts.files.packed === 0) {
+    yield [{ type: 'stored', name: `${top}${PAYLOAD_FOLDER}`, ...EMPTY_FOLDER, data: Buffer.alloc(0) }];
+  }
   const isAsPlanned = isDeepStrictEqual(outcomes.counts, plan.counts);
   const tagFiles = (isAsPlanned ? plan.tagFiles : undefined) ?? (await writeTagFiles(request, outcomes));
   yield tagFiles.map((file) => tagEntry(file, top, request, outcomes));
@@ -87,6 +97,14 @@ async function writeTagFiles(request: BagRequest, outcomes: Outcomes): Promise<T
   const { listing, url, formats } = request;
   const writer = createTagFileWriter(url, formats);
   for await (const documents of documentOutcomes(request, outcomes)) await writer.add(documents);
+  if (listing.docset.since !== undefined) {
+    for await (const documents of listing.withdrawn()) {
+      for (const document of documents) {
+        const wait = writer.addWithdrawn(document);
+        if (wait !== undefined) await wait;
+      }
+    }
+  }
   return writer.finish(listing.docset, outcomes.counts);
 }
 
@@ -98,9 +116,26 @@ function tagEntry(file: TagFile, top: string, request: BagRequest, outcomes: Out
 
 /** A tag file that was too long to be kept, made once more from the listing. */
 async function* writtenAgain(name: string, request: BagRequest, outcomes: Outcomes): AsyncGenerator<Buffer> {
+  if (name === WITHDRAWN.name) {
+    yield* deflatedText(linesOf(WITHDRAWN, withdrawnDocuments(request)));
+    return;
+  }
   const file = lineFiles(request.formats).find((lined) => lined.name === name);
   if (file === undefined) throw new RangeError(`${name} cannot be written again`);
   yield* deflatedText(linesOf(file, documentOutcomes(request, outcomes)));
+}
+
+async function* withdrawnDocuments({ listing }: BagRequest): AsyncGenerator<Withdrawn[]> {
+  let some: Withdrawn[] = [];
+  for await (const documents of listing.withdrawn()) {
+    for (const document of documents) {
+      some.push(document);
+      if (some.length < DOCUMENTS_AT_ONCE) continue;
+      yield some;
+      some = [];
+    }
+  }
+  yield some;
 }
 
 /** The documents with what became of their files, by reading the listing once more. */

@@ -1,9 +1,9 @@
 /** Knows a bag before its payload was touched: its tag files, and the length of its zip. */
-import type { Docset, Member } from '../source/members.js';
+import type { Docset, Member, Withdrawn } from '../source/members.js';
 import { isStored } from '../source/members.js';
 import { createZipLength } from '../zip/zip-length.js';
 import { createOutcomes, type BagCounts, type FileOutcome } from './outcomes.js';
-import { createPayloadNames, payloadPath, topFolder } from './payload-names.js';
+import { EMPTY_FOLDER, PAYLOAD_FOLDER, createPayloadNames, payloadPath, topFolder } from './payload-names.js';
 import { DOCUMENTS_AT_ONCE, type DocumentOutcome } from './tag-files.js';
 import { createTagFileWriter, type TagFile } from './write-tag-files.js';
 
@@ -25,6 +25,8 @@ export interface PlannedLength {
 export interface BagPlanner {
   /** The next member of the listing. A promise where there is something to wait for. */
   add(member: Member): Promise<void> | undefined;
+  /** The next document that was withdrawn. */
+  addWithdrawn(document: Withdrawn): Promise<void> | undefined;
   finish(docset: Docset): Promise<BagPlan>;
 }
 
@@ -79,9 +81,11 @@ export function createBagPlanner({ docset, formats, url }: PlanRequest): BagPlan
       documents.push({ member, files });
       return documents.length < DOCUMENTS_AT_ONCE ? undefined : write();
     },
+    addWithdrawn: (document) => (isListed.digests ? writer.addWithdrawn(document) : undefined),
     async finish(listedDocset) {
       const { counts } = outcomes;
       await write();
+      if (counts.files.packed === 0) length.add({ ...EMPTY_FOLDER, name: `${top}${PAYLOAD_FOLDER}` });
       const tagFiles = await writer.finish(listedDocset, counts);
       if (!isListed.digests || !isListed.sizes) return { counts, tagFiles: undefined, length: undefined };
       for (const file of tagFiles) length.add({ ...file, name: `${top}${file.name}` });

@@ -1,6 +1,6 @@
 /** The text files of a bag around its payload (RFC 8493). */
 import { stringify } from 'csv-stringify/sync';
-import type { Docset, Member } from '../source/members.js';
+import type { Docset, Member, Withdrawn } from '../source/members.js';
 import type { BagCounts, FileOutcome } from './outcomes.js';
 
 /** Section 2.1.1: "MUST consist of exactly two lines". */
@@ -65,10 +65,18 @@ const OMITTED: LineFile = {
   },
 };
 
+/** One line a document that an earlier docset had, and this one has not; in a bag that is relative to one. */
+export const WITHDRAWN = {
+  name: 'withdrawn.csv',
+  head: csv([['ref', 'title', 'creator', 'date', 'url']]),
+  linesOf: (documents: readonly Withdrawn[]): string =>
+    csv(documents.map(({ ref, title, creator, date, url }) => [ref, title, creator, date, url])),
+};
+
 /** The text of one of them. */
-export async function* linesOf(
-  file: LineFile,
-  documents: AsyncIterable<readonly DocumentOutcome[]>,
+export async function* linesOf<T>(
+  file: { head: string; linesOf(documents: readonly T[]): string },
+  documents: AsyncIterable<readonly T[]>,
 ): AsyncGenerator<string> {
   yield file.head;
   for await (const some of documents) yield file.linesOf(some);
@@ -109,6 +117,9 @@ export function bagInfo(
     ['Files-Requested', files.requested],
     ['Files-Packed', files.packed],
     ['Files-Omitted', files.omitted],
+    ['Since-Dump', docset.since?.dump],
+    ['Since-Docset', docset.since?.docset],
+    ['Documents-Withdrawn', docset.since?.withdrawn],
   ];
   return fields
     .filter(([, value]) => value !== undefined && value !== '')

@@ -1,8 +1,16 @@
 /** Makes the tag files of a bag in one reading of its documents, ready to be copied into the archive. */
-import type { Docset } from '../source/members.js';
+import type { Docset, Withdrawn } from '../source/members.js';
 import { createTextDeflater, type TextFacts } from './deflate-text.js';
 import type { BagCounts } from './outcomes.js';
-import { BAGIT_TXT, bagInfo, lineFiles, manifestLine, type DocumentOutcome } from './tag-files.js';
+import {
+  BAGIT_TXT,
+  DOCUMENTS_AT_ONCE,
+  WITHDRAWN,
+  bagInfo,
+  lineFiles,
+  manifestLine,
+  type DocumentOutcome,
+} from './tag-files.js';
 
 export interface TagFile extends TextFacts {
   /** Path below the bag's top folder. */
@@ -14,6 +22,8 @@ export interface TagFile extends TextFacts {
 export interface TagFileWriter {
   /** The next documents, with the outcome of each of their files. A promise where there is something to wait for. */
   add(documents: readonly DocumentOutcome[]): Promise<void> | undefined;
+  /** The next document that was withdrawn. */
+  addWithdrawn(document: Withdrawn): Promise<void> | undefined;
   finish(docset: Docset, counts: BagCounts): Promise<TagFile[]>;
 }
 
@@ -45,6 +55,18 @@ export function createTagFileWriter(
     };
   };
   const lined = lineFiles(formats).map((file) => ({ ...file, ...openFile(file.name, file.head, true) }));
+  let withdrawnFile: ReturnType<typeof openFile> | undefined;
+  let withdrawn: Withdrawn[] = [];
+  const writeWithdrawn = (): Promise<void> | undefined => {
+    const text = WITHDRAWN.linesOf(withdrawn);
+    withdrawn = [];
+    withdrawnFile ??= openFile(WITHDRAWN.name, WITHDRAWN.head, true);
+    return withdrawnFile.write(text);
+  };
+  const endWithdrawn = async (): Promise<TagFile[]> => {
+    await writeWithdrawn();
+    return withdrawnFile === undefined ? [] : [await withdrawnFile.end()];
+  };
 
   return {
     add(documents) {
@@ -55,10 +77,15 @@ export function createTagFileWriter(
       }
       return waits.length === 0 ? undefined : Promise.all(waits).then(() => undefined);
     },
+    addWithdrawn(document) {
+      withdrawn.push(document);
+      return withdrawn.length < DOCUMENTS_AT_ONCE ? undefined : writeWithdrawn();
+    },
     async finish(docset, counts) {
       const files = [
         await openFile('bagit.txt', BAGIT_TXT, false).end(),
         ...(await Promise.all(lined.map((file) => file.end()))),
+        ...(docset.since === undefined ? [] : await endWithdrawn()),
         await openFile('bag-info.txt', bagInfo(docset, url, formats, counts), false).end(),
       ];
       const lines = [...files]

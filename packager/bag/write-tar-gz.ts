@@ -55,7 +55,7 @@ async function pack(
   for await (const batch of entries) {
     for (const entry of batch) {
       signal.throwIfAborted();
-      const head = { name: entry.name, date, mode: 0o644 };
+      const head = { name: entry.name, date, mode: entry.name.endsWith('/') ? 0o755 : 0o644 };
       const written = once(archive, 'entry', { signal });
       if (entry.type === 'bytes') {
         archive.append(entry.content, head);

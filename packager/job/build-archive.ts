@@ -66,7 +66,10 @@ interface PlannedListing {
 /** One reading of the listing, from which the bag is planned too. */
 async function planListing({ client, request }: BuildContext, listingRequest: ListingRequest): Promise<PlannedListing> {
   const planner = createBagPlanner({ docset: request.docset, formats: request.formats, url: listingRequest.url });
-  const listing = await readListing(client, listingRequest, (member) => planner.add(member));
+  const listing = await readListing(client, listingRequest, {
+    onMember: (member) => planner.add(member),
+    onWithdrawn: (document) => planner.addWithdrawn(document),
+  });
   return { listing, plan: await planner.finish(listing.docset) };
 }
 

@@ -2,7 +2,16 @@
 import { DumpGoneError, JobFailedError } from '../job/job-failure.js';
 import { readBareListing } from './bare-listing.js';
 import { readLines } from './lines.js';
-import { ListingBrokenError, parseDocsetLine, parseLine, type Docset, type Member, type Segment } from './members.js';
+import {
+  ListingBrokenError,
+  parseDocsetLine,
+  parseLine,
+  type Docset,
+  type ListingLine,
+  type Member,
+  type Segment,
+  type Withdrawn,
+} from './members.js';
 import { SourceInterruptedError, SourceStatusError, type SourceClient } from './source-client.js';
 
 export interface ListingRequest {
@@ -12,9 +21,11 @@ export interface ListingRequest {
   namesDump: boolean;
 }
 
-/** What comes of a listing: the docset first, then the members, some at a time. */
-export type ListingEntry =
-  { type: 'docset'; docset: Docset; size: number } | { type: 'members'; members: readonly Member[] };
+/** What comes of a listing: the docset first, then the members, some at a time, then what was withdrawn since an earlier docset. */
+export type ListingEntry = { type: 'docset'; docset: Docset; size: number } | ListedBatch;
+
+type ListedBatch =
+  { type: 'members'; members: readonly Member[] } | { type: 'withdrawn'; documents: readonly Withdrawn[] };
 
 const ACCEPT = 'application/x-ndjson, application/json;q=0.5';
 /** A longer line is not a member. */
@@ -42,11 +53,12 @@ export async function* streamListing(client: SourceClient, request: ListingReque
           isBegun = true;
           continue;
         }
-        const members = index >= handedOut ? entry.members : entry.members.slice(handedOut - index);
-        index += entry.members.length;
-        if (members.length === 0) continue;
-        handedOut += members.length;
-        yield { type: 'members', members };
+        const length = lengthOf(entry);
+        const rest = index >= handedOut ? entry : without(entry, handedOut - index);
+        index += length;
+        if (lengthOf(rest) === 0) continue;
+        handedOut += lengthOf(rest);
+        yield rest;
       }
       return;
     } catch (error) {
@@ -55,6 +67,15 @@ export async function* streamListing(client: SourceClient, request: ListingReque
       await client.pause(fruitless);
     }
   }
+}
+
+const lengthOf = (batch: ListedBatch): number =>
+  batch.type === 'members' ? batch.members.length : batch.documents.length;
+
+/** A batch without its first ones. */
+function without(batch: ListedBatch, first: number): ListedBatch {
+  if (batch.type === 'members') return { ...batch, members: batch.members.slice(first) };
+  return { ...batch, documents: batch.documents.slice(first) };
 }
 
 /** Rejects with `DumpGoneError` where nobody wants the dump any more; any other trouble is left to those who need the answer. */
@@ -79,12 +100,17 @@ async function* readOnce(client: SourceClient, { url, formats }: ListingRequest)
   const segments = new Map<string, Segment>();
   let size: number | undefined;
   let count = 0;
+  let toWithdraw = 0;
+  let withdrawnCount = 0;
   for await (const lines of readLines(answer.pieces, LONGEST_LINE)) {
     const members: Member[] = [];
+    const documents: Withdrawn[] = [];
+    let end: Extract<ListingLine, { type: 'end' }> | undefined;
     for (const line of lines) {
       if (size === undefined) {
         const head = parseDocsetLine(line);
         size = head.size;
+        toWithdraw = head.docset.since?.withdrawn ?? 0;
         yield { type: 'docset', ...head };
         continue;
       }
@@ -96,15 +122,24 @@ async function* readOnce(client: SourceClient, { url, formats }: ListingRequest)
         case 'member':
           members.push(entry.member);
           break;
+        case 'withdrawn':
+          documents.push(entry.document);
+          break;
         case 'end':
-          count += members.length;
-          if (members.length > 0) yield { type: 'members', members };
-          if (entry.size === size && count === size) return;
-          throw new ListingBrokenError(`it ends after ${count} of ${size} members`);
+          end = entry;
       }
+      if (end !== undefined) break;
     }
     count += members.length;
+    withdrawnCount += documents.length;
     if (members.length > 0) yield { type: 'members', members };
+    if (documents.length > 0) yield { type: 'withdrawn', documents };
+    if (end === undefined) continue;
+    if (withdrawnCount !== toWithdraw || end.withdrawn !== toWithdraw) {
+      throw new ListingBrokenError(`it ends after ${withdrawnCount} of ${toWithdraw} withdrawn documents`);
+    }
+    if (end.size === size && count === size) return;
+    throw new ListingBrokenError(`it ends after ${count} of ${String(size)} members`);
   }
   // A stream without its last line is incomplete, whatever the status said.
   throw new ListingBrokenError(size === undefined ? 'it is empty' : `it breaks off after ${count} of ${size} members`);

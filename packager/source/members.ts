@@ -21,6 +21,10 @@ const docsetLine = z.object({
     licence: optionalText,
     created: optionalText,
     members: count,
+    since: z
+      .object({ dump: z.string(), docset: z.union([z.string(), z.number()]).transform(String), withdrawn: count })
+      .nullish()
+      .transform((value) => value ?? undefined),
   }),
 });
 
@@ -61,9 +65,23 @@ const memberLine = z.object({
   ),
 });
 
-const endLine = z.object({ end: z.literal(true), members: count });
+const withdrawnLine = z.object({
+  withdrawn: z.object({
+    ref: z.string().min(1),
+    title: optionalText,
+    creator: optionalText,
+    date: optionalText,
+    url: optionalText,
+  }),
+});
 
+const endLine = z.object({ end: z.literal(true), members: count, withdrawn: count.default(0) });
+
+/** `since` is there where the listing is relative to the docset of an earlier dump. */
 export type Docset = Omit<z.infer<typeof docsetLine>['docset'], 'members'>;
+
+/** A document that an earlier docset had, and this one has not. */
+export type Withdrawn = z.infer<typeof withdrawnLine>['withdrawn'];
 
 /** An immutable object of the content store, in which the stored bytes of many files lie side by side. */
 export type Segment = z.infer<typeof segmentLine>['segment'];
@@ -116,7 +134,10 @@ export interface Member {
 
 /** A line after the first. */
 export type ListingLine =
-  { type: 'member'; member: Member } | { type: 'segment'; segment: Segment } | { type: 'end'; size: number };
+  | { type: 'member'; member: Member }
+  | { type: 'segment'; segment: Segment }
+  | { type: 'withdrawn'; document: Withdrawn }
+  | { type: 'end'; size: number; withdrawn: number };
 
 /** The listing broke off or makes no sense; worth a few more tries. */
 export class ListingBrokenError extends Error {
@@ -134,7 +155,7 @@ export function parseDocsetLine(line: string): { docset: Docset; size: number } 
 }
 
 /**
- * A member, a segment that later members lie in, or the last line.
+ * A member, a segment that later members lie in, what was withdrawn, or the last line.
  * @param segments those announced so far, by id
  * @throws {ListingBrokenError}
  */
@@ -142,9 +163,12 @@ export function parseLine(line: string, segments: ReadonlyMap<string, Segment>):
   const value = parseJson(line);
   if (isPlainMember(value)) return { type: 'member', member: located(value, segments) };
   const end = endLine.safeParse(value);
-  if (end.success) return { type: 'end', size: end.data.members };
+  if (end.success) return { type: 'end', size: end.data.members, withdrawn: end.data.withdrawn };
   if (typeof value === 'object' && value !== null && 'segment' in value) {
     return { type: 'segment', segment: checked(segmentLine, value, 'a segment is malformed').segment };
+  }
+  if (typeof value === 'object' && value !== null && 'withdrawn' in value) {
+    return { type: 'withdrawn', document: checked(withdrawnLine, value, 'what was withdrawn is malformed').withdrawn };
   }
   return { type: 'member', member: located(checked(memberLine, value, 'a member is malformed'), segments) };
 }

@@ -24,7 +24,10 @@ const VERSION_20 = 20;
 const VERSION_45 = 45;
 const MADE_ON_UNIX = 3 << 8;
 /** A regular file, rw-r--r--. */
-const UNIX_MODE = 0o100644;
+const FILE_ATTRIBUTES = 0o100644 * 0x10000;
+/** A folder, rwxr-xr-x, and the bit by which MS-DOS tells one. */
+const FOLDER_ATTRIBUTES = 0o040755 * 0x10000 + 0x10;
+const SLASH = 0x2f;
 
 export interface DosTime {
   time: number;
@@ -100,7 +103,7 @@ export function writeCentralHeader(
   out.writeUInt16LE(extra, at + 30);
   // Length of the comment, disk, and internal attributes.
   out.fill(0, at + 32, at + 38);
-  out.writeUInt32LE(UNIX_MODE * 0x10000, at + 38);
+  out.writeUInt32LE(name.at(-1) === SLASH ? FOLDER_ATTRIBUTES : FILE_ATTRIBUTES, at + 38);
   out.writeUInt32LE(Math.min(offset, FULL_32), at + 42);
   out.set(name, at + CENTRAL);
   const end = at + CENTRAL + name.length;

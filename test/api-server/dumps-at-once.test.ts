@@ -41,7 +41,7 @@ describe('a dump', () => {
       .insert({ owner: '1', collection_id: 'texts', generator: '', members: 10 })
       .returning<{ id: string }[]>('id');
     docset = { id: row?.id ?? '', revision: 1, members: 10 };
-    request = { docset, formats: ['txt'], container: 'zip', newest: undefined, force: false };
+    request = { docset, formats: ['txt'], container: 'zip', since: null, newest: undefined, force: false };
     const links = createFolderArchiveLinks(join(folder, 'archives'), 'a secret of this test');
     parts = {
       store: createDumpStore(knex),

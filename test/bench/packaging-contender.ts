@@ -6,6 +6,7 @@ import { createReadStream, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
 import { openFolderArchiveStore } from '../../packager/archive-store/folder-archive-store.js';
 import { fetchDocuments } from '../../packager/source/documents.js';
 import type { Listing } from '../../packager/source/listing.js';
@@ -111,7 +112,8 @@ async function readListed(path: string): Promise<Listing> {
   async function* members() {
     yield* packed.members();
   }
-  return { docset: { id: '1' } as Listing['docset'], size, bytes: 0, storedBytes: 0, isStored: true, members };
+  const docset = { id: '1' } as Listing['docset'];
+  return { docset, size, bytes: 0, storedBytes: 0, isStored: true, members, withdrawn: () => Readable.from([]) };
 }
 
 async function deflated({ refs: path, folder }: Extract<Task, { type: 'deflate' }>): Promise<Entries> {

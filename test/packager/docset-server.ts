@@ -45,7 +45,14 @@ export async function startDocsetServer(
     docset = {},
     port = 0,
     segments,
-  }: { docset?: Record<string, unknown>; port?: number; segments?: TestSegments } = {},
+    withdrawn,
+  }: {
+    docset?: Record<string, unknown>;
+    port?: number;
+    segments?: TestSegments;
+    /** How many documents were withdrawn since an earlier docset; undefined: the listing is relative to none. */
+    withdrawn?: number;
+  } = {},
 ): Promise<DocsetServer> {
   const list = typeof documents === 'function' ? documents : () => documents;
   const members = Array.isArray(documents) ? documents.length : countOf(list());
@@ -87,7 +94,9 @@ export async function startDocsetServer(
   async function sendListing(response: ServerResponse, asked: URL): Promise<void> {
     const formats = (asked.searchParams.get('fmt') ?? 'txt').split(',');
     response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
-    response.write(`${JSON.stringify({ docset: { id: '5', created: CREATED, revision: 1, members, ...docset } })}\n`);
+    const since = withdrawn === undefined ? {} : { since: { dump: 'earlier', docset: '4', withdrawn } };
+    const head = { id: '5', created: CREATED, revision: 1, members, ...since, ...docset };
+    response.write(`${JSON.stringify({ docset: head })}\n`);
     response.setMaxListeners(0);
     const announced = new Set<string>();
     const announce = (id: string | undefined): void => {
@@ -102,7 +111,11 @@ export async function startDocsetServer(
       const isRoomLeft = response.write(`${JSON.stringify(memberOf(document, formats, url, segments))}\n`);
       if (!isRoomLeft) await new Promise((resolve) => response.once('drain', resolve).once('close', resolve));
     }
-    response.end(`${JSON.stringify({ end: true, members })}\n`);
+    for (let number = 0; number < (withdrawn ?? 0); number++) {
+      const ref = `gone-${String(number).padStart(6, '0')}`;
+      response.write(`${JSON.stringify({ withdrawn: { ref, title: `Title, ${number}`, creator: null } })}\n`);
+    }
+    response.end(`${JSON.stringify({ end: true, members, ...(withdrawn === undefined ? {} : { withdrawn }) })}\n`);
   }
 
   const server = createServer((request, response) => {

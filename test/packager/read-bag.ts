@@ -29,7 +29,8 @@ export async function readBag(zip: Buffer): Promise<ReadBag> {
   const files = new Map(found.map(({ name, content }) => [name.slice(top.length), content]));
   if (files.size !== found.length) throw new Error('two entries have one name');
   expectText(files, 'bagit.txt', /^BagIt-Version: 1\.0\nTag-File-Character-Encoding: UTF-8\n$/);
-  const payload = [...files.keys()].filter((path) => path.startsWith('data/'));
+  const payload = [...files.keys()].filter((path) => path.startsWith('data/') && path !== 'data/');
+  if (payload.length === 0 && !files.has('data/')) throw new Error('there is no payload directory');
   const tags = [...files.keys()].filter((path) => !path.startsWith('data/') && !path.startsWith('tagmanifest-'));
   checkManifest(files, 'manifest-sha256.txt', payload);
   checkManifest(files, 'tagmanifest-sha256.txt', tags);

@@ -104,6 +104,7 @@ async function bagOf(refs: readonly string[]): Promise<Buffer> {
     storedBytes: 0,
     isStored: false,
     members: () => oneByOne(members),
+    withdrawn: () => oneByOne([]),
   };
   const plan = await planner.finish(docset);
   const bag = createBag({ ...request, listing, plan, documents: oneByOne(documents), onDocument: () => undefined });

@@ -63,6 +63,7 @@ function listingOf(members: Member[]): Listing {
     storedBytes: 0,
     isStored: true,
     members: () => oneByOne(members),
+    withdrawn: () => oneByOne([]),
   };
 }
 
@@ -90,6 +91,7 @@ function fileOf(
 async function plan({ listing }: Planned): Promise<BagPlan> {
   const planner = createBagPlanner({ docset: '5', formats: FORMATS, url: URL_OF_DOCSET });
   for await (const member of eachOf(listing.members())) await planner.add(member);
+  for await (const document of eachOf(listing.withdrawn())) await planner.addWithdrawn(document);
   return planner.finish(listing.docset);
 }
 
@@ -118,6 +120,28 @@ describe('a bag out of segments', () => {
       'tagmanifest-sha256.txt',
     ]);
     expect(textOf(bag, 'catalog.csv').split('\n')).toHaveLength(count + 2);
+  });
+
+  test('that lists more withdrawn documents than can be kept is as long as was planned, too', async () => {
+    const planned = docset(10);
+    const since = { dump: 'd', docset: '4', withdrawn: 250_000 };
+    const nothing = { creator: undefined, date: undefined, url: undefined };
+    const withdrawn = Array.from({ length: since.withdrawn }, (_, index) => ({
+      ref: `gone-${String(index).padStart(6, '0')}`,
+      title: createHash('sha256').update(String(index)).digest('base64'),
+      ...nothing,
+    }));
+    planned.listing = {
+      ...planned.listing,
+      docset: { ...planned.listing.docset, since },
+      withdrawn: () => oneByOne(withdrawn),
+    };
+    const bagPlan = await plan(planned);
+    expect(bagPlan.tagFiles?.find(({ name }) => name === 'withdrawn.csv')).toMatchObject({ pieces: undefined });
+    const { zip } = await build(planned, bagPlan);
+    expect(bagPlan.length).toEqual({ bytes: zip.length, isExact: true });
+    const bag = await readBag(zip);
+    expect(textOf(bag, 'withdrawn.csv').split('\n')).toHaveLength(since.withdrawn + 2);
   });
 
   test('is valid, and shorter, when a file turns out to be corrupt on the way', async () => {

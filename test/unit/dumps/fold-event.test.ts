@@ -12,6 +12,7 @@ const fresh = newDump({
   docsetRevision: 1,
   formats: ['meta', 'txt'],
   container: 'zip',
+  since: null,
   requested: 10,
   now,
 });

@@ -7,7 +7,10 @@ const terms = { dumpLease: 10 * MINUTE, requestTtl: 24 * 60 * MINUTE };
 const start = new Date('2026-11-22T12:00:00Z');
 const after = (minutes: number): Date => new Date(start.getTime() + minutes * MINUTE);
 const waiting: Dump = {
-  ...newDump({ id: 'd', docset: '5', docsetRevision: 1, formats: ['txt'], container: 'zip', requested: 1, now: start }),
+  ...newDump({
+    ...{ id: 'd', docset: '5', docsetRevision: 1, formats: ['txt'], container: 'zip', since: null },
+    ...{ requested: 1, now: start },
+  }),
   published: start,
 };
 const running: Dump = { ...waiting, outcome: { status: 'running' }, started: start };
