@@ -34,7 +34,7 @@ export function createApp(parts: Parts, running = new Set<Promise<void>>()): Exp
   // A proxy in front of us is on this host or network; what it says of the client only goes into links and the log.
   app.set('trust proxy', ['loopback', 'linklocal', 'uniquelocal']);
   app.use(logAndTime(parts), securityHeaders(), openToAllOrigins);
-  app.use(operatorPages(parts), descriptionPages());
+  app.use(withoutSecondBasePath, operatorPages(parts), descriptionPages());
   if (parts.dumps.download !== undefined) app.use('/api', parts.dumps.download);
   app.use('/api', identify(parts), jsonBody(), refuseUnstorableText);
   app.use(checkedByContract(parts.config));
@@ -45,6 +45,15 @@ export function createApp(parts: Parts, running = new Set<Promise<void>>()): Exp
   });
   app.use(renderProblem(parts.log, describeError));
   return app;
+}
+
+/** Clients of the first Adit put the base path before what `Location` says, which did not have it then. */
+function withoutSecondBasePath(request: Request, _response: Response, next: NextFunction): void {
+  if (request.url.startsWith('/api/api/')) {
+    request.url = request.url.slice('/api'.length);
+    request.originalUrl = request.url;
+  }
+  next();
 }
 
 /**
