@@ -53,13 +53,13 @@ function fittingRequestTo(operation: Operation, keys: Keys): fc.Arbitrary<FuzzRe
       required ? 1_000 : 1 / 4,
     ),
   );
-  const [described] = Object.entries(operation.bodies);
+  const fine = Object.entries(operation.bodies).map(([type, content]) => fittingBody(operation, type, content));
   return fc
     .record({
       path: pathOf(operation, (name) => idFor(operation, name)),
       search: fc.tuple(...pairs).map(toSearch),
       role: fc.constantFrom(...roles),
-      body: described === undefined ? noBody : fittingBody(...described),
+      body: fine.length === 0 ? noBody : fc.oneof(...fine),
     })
     .map(({ path, search, role, body }) => ({
       operationId,
@@ -236,13 +236,18 @@ interface Body {
 
 const noBody: fc.Arbitrary<Body> = fc.constant({ bytes: undefined, headers: {} });
 
-function fittingBody(mediaType: string, content: MediaType): fc.Arbitrary<Body> {
-  const text =
-    mediaType === 'application/x-ndjson'
-      ? fc.array(documentLine, { maxLength: 4 }).map((lines) => lines.map((line) => `${toJson(line)}\n`).join(''))
-      : fittingValue(content).map(toJson);
+function fittingBody(operation: Operation, mediaType: string, content: MediaType): fc.Arbitrary<Body> {
+  const text = isJson(mediaType) ? fittingValue(content).map(toJson) : fittingText(operation, content);
   return text.map((given) => ({ bytes: bytesOf(given), headers: { 'Content-Type': mediaType } }));
 }
+
+const isJson = (mediaType: string): boolean => mediaType === 'application/json';
+
+/** Lines and tables, of which the schema says nothing. */
+const fittingText = ({ operationId }: Operation, content: MediaType): fc.Arbitrary<string> =>
+  operationId === 'ingestDocuments'
+    ? fc.array(documentLine, { maxLength: 4 }).map((lines) => lines.map((line) => `${toJson(line)}\n`).join(''))
+    : fc.constantFrom(...examplesOf(content).map(String), 'ref\na\nb\n', '"a"\n"b"\n');
 
 const fittingValue = (content: MediaType): fc.Arbitrary<unknown> =>
   fc.oneof(
@@ -252,23 +257,31 @@ const fittingValue = (content: MediaType): fc.Arbitrary<unknown> =>
 
 const toJson = (value: unknown): string => JSON.stringify(value ?? null);
 
-function bodyOf({ bodies }: Operation): fc.Arbitrary<Body> {
-  const [described] = Object.entries(bodies);
+function bodyOf(operation: Operation): fc.Arbitrary<Body> {
   const stray = typed(
     fc.oneof(
       hostileText.map(bytesOf),
       fc.uint8Array({ maxLength: 50 }).map((bytes) => Buffer.from(bytes)),
     ),
   );
-  if (described === undefined) {
-    return fc.oneof({ weight: 12, arbitrary: noBody }, { weight: 1, arbitrary: stray });
-  }
-  const [mediaType, content] = described;
+  const described = Object.entries(operation.bodies);
+  if (described.length === 0) return fc.oneof({ weight: 12, arbitrary: noBody }, { weight: 1, arbitrary: stray });
+  return fc.oneof(...described.map(([mediaType, content]) => hostileBody(operation, mediaType, content, stray)));
+}
+
+function hostileBody(
+  operation: Operation,
+  mediaType: string,
+  content: MediaType,
+  stray: fc.Arbitrary<Body>,
+): fc.Arbitrary<Body> {
   const fine = fittingValue(content);
-  const isLines = mediaType === 'application/x-ndjson';
-  const json = isLines
-    ? fc.array(hostileLine, { maxLength: 4 }).map((lines) => lines.map((line) => `${line}\n`).join(''))
-    : fc.oneof({ weight: 1, arbitrary: fine }, { weight: 2, arbitrary: mutated(fine) }).map(toJson);
+  const hostileLines = fc
+    .array(fc.oneof(hostileLine, fc.constantFrom('ref', 'a', '"b"', '{"ref":"c"}', 'id,ref', ',,')), { maxLength: 4 })
+    .map((lines) => lines.map((line) => `${line}\n`).join(''));
+  const json = isJson(mediaType)
+    ? fc.oneof({ weight: 1, arbitrary: fine }, { weight: 2, arbitrary: mutated(fine) }).map(toJson)
+    : fc.oneof(fittingText(operation, content), hostileLines);
   const right = json.map((text): Body => ({ bytes: bytesOf(text), headers: { 'Content-Type': mediaType } }));
   return fc.oneof(
     { weight: 12, arbitrary: right },
