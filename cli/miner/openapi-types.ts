@@ -1107,12 +1107,34 @@ export interface components {
             name?: components["schemas"]["Name"];
             description?: components["schemas"]["Description"];
         };
+        /**
+         * @example {
+         *       "url": "/documents/1",
+         *       "id": "1",
+         *       "ref": "1790-george-washington",
+         *       "title": "First annual address"
+         *     }
+         */
         Member: {
             url: string;
             id: string;
             ref: string;
             title: string | null;
         };
+        /**
+         * @example {
+         *       "url": "/documents/1",
+         *       "id": "1",
+         *       "ref": "1790-george-washington",
+         *       "title": "First annual address",
+         *       "creator": "George Washington",
+         *       "date": "1790",
+         *       "formats": [
+         *         "meta",
+         *         "txt"
+         *       ]
+         *     }
+         */
         CatalogEntry: {
             url: string;
             id: string;
@@ -1738,6 +1760,7 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /** @example {"ref": "1790-george-washington", "metadata": {"title": "First annual address"}, "files": {"txt": {"text": "Fellow-Citizens"}}} */
                 "application/x-ndjson": string;
             };
         };
@@ -2534,6 +2557,11 @@ export interface operations {
                 content: {
                     "application/json": {
                         docset: components["schemas"]["Docset"];
+                        /**
+                         * @example [
+                         *       "1790-george-washingtom"
+                         *     ]
+                         */
                         unknown: string[];
                     };
                     "application/x-ndjson": string;

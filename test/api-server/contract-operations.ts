@@ -16,8 +16,17 @@ export interface Parameter extends Referable {
   example?: string;
 }
 
+interface ExemplarySchema extends Referable {
+  example?: unknown;
+  const?: unknown;
+  allOf?: ExemplarySchema[];
+  properties?: Record<string, ExemplarySchema>;
+  required?: string[];
+  items?: ExemplarySchema;
+}
+
 export interface MediaType {
-  schema?: object & Referable & { example?: unknown };
+  schema?: ExemplarySchema;
   example?: unknown;
   examples?: Record<string, { value: unknown }>;
 }
@@ -90,4 +99,30 @@ export function examplesOf({ example, examples, schema }: MediaType): unknown[] 
   if (example !== undefined) return [example];
   const ofSchema = schema && resolve(schema).example;
   return ofSchema === undefined ? [] : [ofSchema];
+}
+
+/** The examples of a body; where it has none, one put together from those of its parts, as the page at `/docs` does it. */
+export function shownOf(content: MediaType): unknown[] {
+  const examples = examplesOf(content);
+  if (examples.length > 0 || content.schema === undefined) return examples;
+  const composed = compose(content.schema);
+  return composed === undefined ? [] : [composed];
+}
+
+/** @returns undefined where a part shows nothing */
+function compose(given: ExemplarySchema): unknown {
+  const schema = resolve(given);
+  if (schema.example !== undefined) return schema.example;
+  if (schema.const !== undefined) return schema.const;
+  if (schema.items !== undefined) {
+    const item = compose(schema.items);
+    return item === undefined ? undefined : [item];
+  }
+  if (schema.allOf !== undefined) {
+    const parts = schema.allOf.map(compose);
+    return parts.includes(undefined) ? undefined : (Object.assign({}, ...parts) as object);
+  }
+  if (schema.properties === undefined) return undefined;
+  const members = (schema.required ?? []).map((name) => [name, compose(schema.properties?.[name] ?? {})] as const);
+  return members.some(([, value]) => value === undefined) ? undefined : Object.fromEntries(members);
 }
