@@ -2,6 +2,7 @@
 import type { Request } from 'express';
 import type { Knex } from 'knex';
 import { DEFAULT_CONTAINER, parseContainer, type Container } from '../../queue-config/index.js';
+import { countDelta, type DeltaCounts } from '../docsets/delta.js';
 import { ownDocset, type Docset } from '../docsets/docsets.js';
 import { wantedFormats } from '../docsets/formats.js';
 import { nextLink, readPage } from '../http/paging.js';
@@ -11,12 +12,13 @@ import { MINERS, type Caller } from '../miners/caller.js';
 import type { PollLimit } from '../miners/poll-limit.js';
 import { ArchiveStoreError } from './archive-links/archive-links.js';
 import { dismissDump } from './dismiss-dump.js';
-import { compareWith } from './compare-with.js';
 import { asOf, isLive, type Dump } from './dump.js';
 import type { DumpParts } from './dump-parts.js';
+import { estimateDump } from './estimate.js';
+import { findEarlier } from './find-earlier.js';
 import { pollDump, type PollResult } from './poll-dump.js';
 import { requestDump } from './request-dump.js';
-import { archivePath, dumpPath, progressHeader, retryAfter, statusBody } from './status-body.js';
+import { archivePath, dumpPath, estimateBody, progressHeader, retryAfter, statusBody } from './status-body.js';
 import { waitUntilDone } from './wait-until-done.js';
 
 const DUMPS_ON_A_PAGE = 100;
@@ -33,7 +35,9 @@ export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit):
     const container = containerOf(request) ?? DEFAULT_CONTAINER;
     const dump = queryParam(request, 'since') ?? null;
     const [docset, newest] = await Promise.all([owned, parts.store.newest(id, { formats, container, since: dump })]);
-    const since = dump === null ? null : { dump, compare: () => compareWith(parts, knex, { docset, formats, dump }) };
+    const compare = async (since: string): Promise<DeltaCounts> =>
+      countDelta(knex, docset.id, await findEarlier(parts, knex, { docset, formats, dump: since }));
+    const since = dump === null ? null : { dump, compare: () => compare(dump) };
     return { docset, formats, container, since, newest };
   };
   /** The newest dump. Where the request names formats: of these, a zip and of the whole docset unless it says otherwise. */
@@ -93,6 +97,20 @@ export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit):
       path: '/docsets/:docset/dump/archive',
       roles,
       handler: async (request, caller) => archiveAnswer(parts, await poll(request, caller), request),
+    },
+    {
+      method: 'get',
+      path: '/docsets/:docset/dump/estimate',
+      roles,
+      handler: async (request, caller) => {
+        const docset = await ownDocset(knex, param(request, 'docset'), caller);
+        const formats = await wanted(request, Promise.resolve(docset));
+        const container = containerOf(request) ?? DEFAULT_CONTAINER;
+        const dump = queryParam(request, 'since') ?? null;
+        const since = dump === null ? undefined : await findEarlier(parts, knex, { docset, formats, dump });
+        const estimate = await estimateDump(knex, { docset, formats, container, since });
+        return { json: estimateBody({ docset: docset.id, formats, container, since: dump }, estimate) };
+      },
     },
     {
       method: 'delete',

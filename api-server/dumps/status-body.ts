@@ -2,6 +2,7 @@
 import { DEFAULT_CONTAINER } from '../../queue-config/index.js';
 import { PROBLEMS, problemType } from '../http/problems.js';
 import { isLive, type Dump } from './dump.js';
+import type { Estimate } from './estimate.js';
 import type { PollResult } from './poll-dump.js';
 
 type Wanted = Pick<Dump, 'docset' | 'formats' | 'container' | 'since'>;
@@ -53,6 +54,34 @@ export function statusBody({ dump, stale }: PollResult): Record<string, unknown>
     archive: archiveBody(dump),
     error: outcome.status === 'failed' ? errorBody(outcome.error) : null,
     links: linksOf(dump),
+  };
+}
+
+/** What a dump would be. */
+export function estimateBody(wanted: Wanted, { documents, byFormat, archive, seconds, pace }: Estimate): object {
+  return {
+    docset: `/api/docsets/${wanted.docset}`,
+    formats: wanted.formats,
+    container: wanted.container,
+    since: wanted.since,
+    documents,
+    bytes: { content: byFormat.reduce((sum, { content }) => sum + content, 0), archive },
+    by_format: byFormat.map(({ format, files, content, stored }) => ({
+      format,
+      files,
+      missing: documents - files,
+      bytes: { content, stored },
+    })),
+    seconds,
+    pace:
+      pace === null
+        ? null
+        : {
+            dumps: pace.dumps,
+            bytes_per_second: pace.bytesPerSecond,
+            documents_per_second: pace.documentsPerSecond,
+          },
+    links: [{ rel: 'dump', href: dumpPath(wanted) }],
   };
 }
 

@@ -564,6 +564,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/docsets/{docset}/dump/estimate": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Formats, separated by commas.
+                 * @example meta,txt
+                 */
+                fmt?: components["parameters"]["Fmt"];
+                /**
+                 * @description The same as `fmt`, as the first Adit spelled it.
+                 * @example meta,txt
+                 */
+                fmts?: components["parameters"]["Fmts"];
+                /**
+                 * @description What the archive is: a zip, or a gzipped tar. Without it, a zip is meant; a poll that names no formats either means the dump that
+                 *     was asked for last, whatever it is.
+                 */
+                archive?: components["parameters"]["Archive"];
+                /**
+                 * @description Id of an earlier dump, of this docset or another of yours. The dump has only what was added or changed since, and lists what was
+                 *     withdrawn.
+                 */
+                since?: components["parameters"]["Since"];
+            };
+            header?: never;
+            path: {
+                /** @example 5 */
+                docset: components["parameters"]["Docset"];
+            };
+            cookie?: never;
+        };
+        /**
+         * What a dump would be
+         * @description Documents and bytes are counted from what is stored; of the archive, the headers and lists are
+         *     estimated; a `tar.gz` is smaller where documents are alike. The seconds are those
+         *     that the last dumps of this kind (20 at the most, of the last 30 days) would have needed at their pace, by bytes or by documents,
+         *     whichever takes longer, once a packager has taken the request; null where there was none.
+         */
+        get: operations["estimateDump"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/docsets/{docset}/dump/archive": {
         parameters: {
             query?: {
@@ -1143,6 +1190,92 @@ export interface components {
             creator: string | null;
             date: string | null;
             formats: string[];
+        };
+        /**
+         * @example {
+         *       "docset": "/api/docsets/5",
+         *       "formats": [
+         *         "meta",
+         *         "txt"
+         *       ],
+         *       "container": "zip",
+         *       "since": null,
+         *       "documents": 233,
+         *       "bytes": {
+         *         "content": 10530000,
+         *         "archive": 3990000
+         *       },
+         *       "by_format": [
+         *         {
+         *           "format": "meta",
+         *           "files": 233,
+         *           "missing": 0,
+         *           "bytes": {
+         *             "content": 70000,
+         *             "stored": 50000
+         *           }
+         *         },
+         *         {
+         *           "format": "txt",
+         *           "files": 233,
+         *           "missing": 0,
+         *           "bytes": {
+         *             "content": 10460000,
+         *             "stored": 3880000
+         *           }
+         *         }
+         *       ],
+         *       "seconds": 1,
+         *       "pace": {
+         *         "dumps": 3,
+         *         "bytes_per_second": 14200000,
+         *         "documents_per_second": 830.5
+         *       },
+         *       "links": [
+         *         {
+         *           "rel": "dump",
+         *           "href": "/api/docsets/5/dump?fmt=meta,txt"
+         *         }
+         *       ]
+         *     }
+         */
+        DumpEstimate: {
+            /** @description Path of the docset. */
+            docset: string;
+            formats: string[];
+            /** @enum {unknown} */
+            container: "zip" | "tar.gz";
+            since: string | null;
+            documents: number;
+            bytes: {
+                /** @description Of the files as they are when unpacked. */
+                content: number;
+                /** @description Of the archive. */
+                archive: number;
+            };
+            by_format: {
+                format: string;
+                files: number;
+                /** @description Documents that do not have the format. */
+                missing: number;
+                bytes: {
+                    content: number;
+                    /** @description Of the same as it is deflated. */
+                    stored: number;
+                };
+            }[];
+            seconds: number | null;
+            /** @description What the seconds are estimated from. */
+            pace: {
+                dumps: number;
+                bytes_per_second: number;
+                documents_per_second: number;
+            } | null;
+            links: {
+                /** @enum {unknown} */
+                rel: "dump";
+                href: string;
+            }[];
         };
         /**
          * @example {
@@ -2702,6 +2835,52 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["DumpOver"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    estimateDump: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Formats, separated by commas.
+                 * @example meta,txt
+                 */
+                fmt?: components["parameters"]["Fmt"];
+                /**
+                 * @description The same as `fmt`, as the first Adit spelled it.
+                 * @example meta,txt
+                 */
+                fmts?: components["parameters"]["Fmts"];
+                /**
+                 * @description What the archive is: a zip, or a gzipped tar. Without it, a zip is meant; a poll that names no formats either means the dump that
+                 *     was asked for last, whatever it is.
+                 */
+                archive?: components["parameters"]["Archive"];
+                /**
+                 * @description Id of an earlier dump, of this docset or another of yours. The dump has only what was added or changed since, and lists what was
+                 *     withdrawn.
+                 */
+                since?: components["parameters"]["Since"];
+            };
+            header?: never;
+            path: {
+                /** @example 5 */
+                docset: components["parameters"]["Docset"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The estimate. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DumpEstimate"];
+                };
+            };
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];
         };

@@ -1,4 +1,5 @@
 /** Dumps relative to earlier ones, from an ingest to the archive: a real api-server, broker and packager. */
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,6 +27,14 @@ interface Status {
   error: { type: string; detail: string } | null;
   archive: { href: string; size: number } | null;
   links: { rel: string; href: string }[];
+}
+
+interface Estimate {
+  documents: number;
+  bytes: { content: number; archive: number };
+  by_format: { format: string; files: number; missing: number; bytes: { content: number; stored: number } }[];
+  seconds: number | null;
+  pace: { dumps: number } | null;
 }
 
 let folder: string;
@@ -204,6 +213,38 @@ test('a deleted docset takes with it what is being made relative to it, and says
   const refused = await miner.post(`/api/docsets/${second}/dump?fmt=txt&force=true&since=${whole.id}`).expect(410);
   expect(refused.body).toMatchObject({ type: '/problems/since-gone' });
   packager = startOne();
+});
+
+test('an estimate says what the archive will be, and how it knows', async () => {
+  // No two texts have anything in common: a tar is deflated as a whole, and would be smaller.
+  const texts = Array.from({ length: 60 }, (_, index) =>
+    documentOf(`estimated-${index}`, randomBytes(100 * index).toString('hex')),
+  );
+  await ingest(texts);
+  const docset = await make({ query: { prefix: { ref: 'estimated-' } } });
+  for (const kind of ['fmt=meta,txt,pdf', 'fmt=txt&archive=tar.gz']) {
+    const path = `/api/docsets/${docset}/dump/estimate?${kind}`;
+    const before = (await miner.get(path).expect(200)).body as Estimate;
+    expect(before.documents).toBe(60);
+    const made = await dump(docset, kind);
+    const bag = kind.includes('tar.gz') ? undefined : await readBag(await download(made));
+    // Within a tenth of what it is.
+    const size = made.archive?.size ?? 0;
+    expect(Math.abs(before.bytes.archive - size) / size).toBeLessThan(0.1);
+    const after = (await miner.get(path).expect(200)).body as Estimate;
+    expect(after.pace?.dumps).toBe((before.pace?.dumps ?? 0) + 1);
+    expect(after.seconds).toBeGreaterThanOrEqual(1);
+    if (bag === undefined) continue;
+    const txt = before.by_format.find(({ format }) => format === 'txt');
+    const total = Object.values(payloadOf(bag)).reduce((sum, text) => sum + text.length, 0);
+    expect(txt).toMatchObject({ files: 60, missing: 0, bytes: { content: total } });
+    expect(before.by_format.find(({ format }) => format === 'pdf')).toMatchObject({ files: 0, missing: 60 });
+  }
+  const first = await make({ query: { terms: { ref: ['estimated-1', 'a'] } } });
+  const whole = await dump(first, 'fmt=txt');
+  const delta = await miner.get(`/api/docsets/${docset}/dump/estimate?fmt=txt&since=${whole.id}`).expect(200);
+  expect(delta.body).toMatchObject({ documents: 59, since: whole.id });
+  await other.get(`/api/docsets/${docset}/dump/estimate`).expect(403);
 });
 
 test('the listing of a delta is told to packagers and to the owner alone', async () => {

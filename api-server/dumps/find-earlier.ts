@@ -1,20 +1,20 @@
-/** Finds what a dump is to be relative to, and how much has changed since. */
+/** Finds what a dump is to be relative to. */
 import type { Knex } from 'knex';
-import { countDelta, type DeltaCounts } from '../docsets/delta.js';
 import { findEvenDeleted, type Docset } from '../docsets/docsets.js';
 import { refuseDeleted, refuseOtherCollection } from '../docsets/since.js';
 import { ProblemError } from '../http/problems.js';
 import type { DumpParts } from './dump-parts.js';
 
 /**
- * How a docset differs from what an earlier dump was of. Whoever has that dump has, with the one that is relative to it, all of the docset.
+ * The docset that an earlier dump was of. Whoever has that dump has, with the one that is relative to it, all of `docset`.
+ * @returns its id
  * @throws {ProblemError} `since-not-found`, `not-your-docset`, `since-gone`, `since-not-comparable`
  */
-export async function compareWith(
+export async function findEarlier(
   { store }: DumpParts,
   knex: Knex,
   { docset, formats, dump }: { docset: Docset; formats: readonly string[]; dump: string },
-): Promise<DeltaCounts> {
+): Promise<string> {
   const earlier = await store.byId(dump);
   const of = earlier === undefined ? undefined : await findEvenDeleted(knex, earlier.docset);
   if (earlier === undefined || of === undefined) {
@@ -35,5 +35,5 @@ export async function compareWith(
       `Dump ${dump} is in ${earlier.formats.join(', ')}, and not in ${missing.join(', ')}: what has not changed would be missing in that.`,
     );
   }
-  return countDelta(knex, docset.id, of.id);
+  return of.id;
 }
