@@ -27,8 +27,8 @@ Your key            ${running.firstKey}
                     DATA_DIR=${dataDir} npx adit keys create --name "Ada"
 
 Try it:
-  API=${running.url}/api  KEY="Authorization: Bearer ${running.firstKey}"
-  curl -s -H "$KEY" $API/collections`);
+  export ADIT_URL=${running.url} ADIT_KEY=${running.firstKey}
+  npx adit search sotu railroad`);
   }
   tell('\nStop it with Ctrl-C.');
   announceReady({ url: running.url });

@@ -1,7 +1,7 @@
 /** Files on the miner's own disk, and what is wrong with them in words. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access, constants, stat, statfs } from 'node:fs/promises';
+import { access, constants, open, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import prettyBytes from 'pretty-bytes';
 import { DumpError } from './errors.js';
@@ -57,6 +57,16 @@ export async function refuseTooLarge(file: string, size: number | null): Promise
   if (free >= wanted) return;
   const room = `${prettyBytes(wanted)} are still to come, and the disk has ${prettyBytes(free)} free`;
   throw new DumpError('file', `There is no room for ${file}: ${room}.`);
+}
+
+/** Resolves when what was written is on the disk. */
+export async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 /** 0 where there is no such file. */

@@ -61,12 +61,15 @@ export function createPatientFetch({ key, retryFor, signal, onWait }: PatienceOp
       randomize: true,
       ...(signal === undefined ? {} : { signal }),
       shouldRetry: ({ error }) => hasAnswered && mayBeRepeated(request, error),
+      // A pause that the server names is neither made longer nor counted: the next one is as long as it says then.
+      shouldConsumeRetry: ({ error }) => pauseOf(error) === 0,
       onFailedAttempt: async ({ error }) => {
         if (!hasAnswered || !mayBeRepeated(request, error)) return;
-        const pause = error instanceof RefusedError ? (error.retryAfter ?? 0) : 0;
+        const pause = pauseOf(error);
         if (Date.now() + pause > deadline) throw error;
         onWait?.(pause > 0 ? `the server asks to wait ${ms(pause)}` : error.message);
-        await sleep(pause, undefined, signal === undefined ? {} : { signal });
+        // Two that were told the same do not come back at the same moment.
+        await sleep(pause * (1 + Math.random() / 10), undefined, signal === undefined ? {} : { signal });
       },
     });
   };
@@ -107,6 +110,8 @@ export function readRetryAfter(headers: Headers): number | undefined {
   const pause = /^\d+$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - Date.now();
   return Number.isNaN(pause) ? undefined : Math.max(0, pause);
 }
+
+const pauseOf = (error: Error): number => (error instanceof RefusedError ? (error.retryAfter ?? 0) : 0);
 
 /** Busy or restarting: nothing was done. */
 const UNDONE_STATUSES = [429, 503];

@@ -3,7 +3,7 @@ import { rename, rm } from 'node:fs/promises';
 import { downloadArchive } from './download.js';
 import { dumpStateFile } from './dump-state.js';
 import { DumpError } from './errors.js';
-import { digestOf, lengthOf, refuseUnwritable, unwritable } from './files.js';
+import { digestOf, flush, lengthOf, refuseUnwritable, unwritable } from './files.js';
 import type { DumpStatus, MinerClient } from './miner-client.js';
 import { verifyBag, type BagReport } from './verify-bag.js';
 
@@ -65,6 +65,8 @@ export async function saveArchive(
     await memory.remember({ part: undefined });
     throw error;
   });
+  // A name that survives a power cut, and bytes that do not, would be worse than neither.
+  await flush(part);
   await rename(part, file).catch((error: unknown) => Promise.reject(unwritable(file, error)));
   await memory.remove();
   return { file, ...checked, downloaded: true };

@@ -355,13 +355,15 @@ describe('adit dump, while the dump is being made', () => {
 
 describe('adit dump, where there will be no archive', () => {
   let service: Service;
+  let api: AditProcess & { url: string };
   let miner: Miner;
   let at: MinerAt;
   let docset: string;
 
   beforeAll(async () => {
     service = await makeService(stage);
-    const { url } = await service.apiServer();
+    api = await service.apiServer({ ...LOUD, POLL_INTERVAL: '1s' });
+    const { url } = api;
     await ingest(url, await makeKey(service, 'admin'), 'texts', someDocuments(20));
     const key = await makeKey(service);
     miner = makeMiner(url, key);
@@ -371,11 +373,23 @@ describe('adit dump, where there will be no archive', () => {
   }, 60_000);
   afterAll(() => service.close());
 
+  const dumpsOf = async () => (await miner.get<{ dumps: unknown[] }>('/api/dumps')).body.dumps;
   const dump = () => start(at, ['dump', String(docset.split('/').at(-1)), '--fmt', 'txt', '-o', 'none.zip']);
+
+  test('waits where the server has enough of being asked, and then goes on', async () => {
+    const running = dump();
+    await waitUntil('the dump was asked for', async () => (await dumpsOf()).length === 1);
+    const id = String(docset.split('/').at(-1));
+    const asked = await Promise.all([1, 2, 3].map(() => adit(at, 'status', id, '--json')));
+    expect(asked.map(({ code, stderr }) => ({ code, stderr }))).toEqual(asked.map(() => ({ code: 0, stderr: '' })));
+    expect(api.log()).toMatch(/"statusCode":429/);
+    await miner.delete(`${docset}/dump`);
+    expect((await running.ended).code).toBe(1);
+  });
 
   test('says that it was cancelled', async () => {
     const running = dump();
-    await waitUntil('the dump was asked for', async () => (await miner.get(`${docset}/dump`)).status === 202);
+    await waitUntil('the dump was asked for', async () => (await dumpsOf()).length === 2);
     await miner.delete(`${docset}/dump`);
     expect(await running.ended).toEqual({ code: 1, stdout: '', stderr: 'The dump was cancelled.\n' });
   });
