@@ -34,15 +34,44 @@ export function descriptionPages(): Router {
   for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js']) {
     router.get(`/docs/${file}`, (_request, response) => response.sendFile(file, { root: swaggerUi }));
   }
-  router.get('/problems', (_request, response) => {
-    const slugs = Object.keys(PROBLEMS) as ProblemSlug[];
-    response.type('text/plain').send(slugs.map((slug) => `${problemType(slug)}\n  ${PROBLEMS[slug].title}\n`).join(''));
-  });
+  const listed = problemsPage();
+  router.get('/problems', (_request, response) => response.type('html').send(listed));
   router.get('/problems/:slug', (request, response) => {
     const { slug } = request.params;
     if (!isProblemSlug(slug)) throw new ProblemError('problem-not-found');
-    const { status, title, description } = PROBLEMS[slug];
-    response.type('text/plain').send(`${title}\n\n${description}\n\nStatus ${status}, type ${problemType(slug)}\n`);
+    response.type('html').send(problemPage(slug));
   });
   return router;
 }
+
+function problemPage(slug: ProblemSlug): string {
+  const { status, title, description } = PROBLEMS[slug];
+  return page(
+    title,
+    `<h1>${escapeHtml(title)}</h1>
+<p>${escapeHtml(description)}</p>
+<p>Status ${status}, type <code>${problemType(slug)}</code></p>
+<p><a href="/problems">All problems</a> · <a href="/docs">The API</a></p>`,
+  );
+}
+
+function problemsPage(): string {
+  const slugs = (Object.keys(PROBLEMS) as ProblemSlug[]).sort();
+  const rows = slugs.map((slug) => {
+    const { status, title } = PROBLEMS[slug];
+    return `<li><a href="${problemType(slug)}"><code>${problemType(slug)}</code></a> (${status}): ${escapeHtml(title)}</li>`;
+  });
+  return page('Problems', `<h1>Problems</h1>\n<ul>\n${rows.join('\n')}\n</ul>\n<p><a href="/docs">The API</a></p>`);
+}
+
+const page = (title: string, body: string): string => `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>${escapeHtml(title)} – Adit</title></head>
+<body>
+${body}
+</body>
+</html>
+`;
+
+const escapeHtml = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');

@@ -33,6 +33,20 @@ test('every problem that code throws is in the catalogue', () => {
   }
 });
 
+const PROBLEMS_PAGE = new URL('../../docs/problems.md', import.meta.url);
+
+test('docs/problems.md has every problem, as the catalogue has it', () => {
+  const rows = [...readFileSync(PROBLEMS_PAGE, 'utf8').matchAll(/^\| `([a-z-]+)` +\| (\d+) +\| (.*?) *\|$/gm)];
+  const documented: unknown = Object.fromEntries(
+    rows.map(([, slug, status, text]) => [slug, `${String(status)} ${String(text)}`]),
+  );
+  const known = Object.entries(PROBLEMS).map(([slug, { status, title, description }]) => [
+    slug,
+    `${status} **${title}.** ${description}`.replace('?.**', '?**').replaceAll('|', '\\|'),
+  ]);
+  expect(documented).toEqual(Object.fromEntries(known));
+});
+
 test('a problem keeps its cause to itself', () => {
   const cause = new Error('the password is x');
   const problem = new ProblemError('internal-error', undefined, { requestId: '1' }, { cause });

@@ -31,7 +31,14 @@ describe('the pages that need no key', () => {
       expect(path).toMatch(/^\//);
       await nobody.get(path).expect(200);
     }
-    expect((await nobody.get('/problems').expect(200)).text).toContain('/problems/docset-empty');
+    const { text } = await nobody.get('/problems').expect(200);
+    const links = [...text.matchAll(/href="(\/[^"]+)"/g)].map(([, path = '']) => path);
+    expect(links).toContain('/problems/docset-empty');
+    for (const path of links)
+      await nobody
+        .get(path)
+        .expect(200)
+        .expect('Content-Type', /^text\/html/);
   });
 
   test('tell whether it is well and what it does, by route and not by path', async () => {
