@@ -1,9 +1,9 @@
 /** The files in a zip, by its directory. */
 import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { crc32, createInflateRaw, inflateRaw } from 'node:zlib';
-import { Entry, getFileNameLowLevel, openPromise, type ZipFile } from 'yauzl';
+import { fromRandomAccessReaderPromise, getFileNameLowLevel, RandomAccessReader, type Entry } from 'yauzl';
 import { LARGEST_FILE, RefusedFileError, tooLarge } from '../source.js';
 import { createListing, type Archive, type Listing } from './archive.js';
 
@@ -23,16 +23,23 @@ const inflate = promisify<Buffer, { maxOutputLength: number }, Buffer>(inflateRa
 
 /** @throws {Error} it is no zip, or its directory is broken */
 export async function openZip(path: string): Promise<Archive> {
-  const zip = await openPromise(path, { lazyEntries: true, autoClose: false, decodeStrings: false });
-  const listing = createListing(5);
-  for await (const entry of zip.eachEntry()) addEntry(listing, entry);
-  listing.index.sort();
   const file = await open(path);
+  const listing = createListing(5);
+  try {
+    const { size } = await file.stat();
+    const options = { lazyEntries: true, autoClose: false, decodeStrings: false };
+    const zip = await fromRandomAccessReaderPromise(windowOn(file), size, options);
+    for await (const entry of zip.eachEntry()) addEntry(listing, entry);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  listing.index.sort();
 
   return {
     listing,
     async read(_name, [offset = 0, storedSize = 0, size = 0, crc = 0, method = 0]) {
-      const start = await findStart(zip, offset);
+      const start = await findStart(file, offset);
       const { buffer, bytesRead } = await file.read(Buffer.alloc(storedSize), 0, storedSize, start);
       if (bytesRead < storedSize) throw new RefusedFileError('the zip ends before it does');
       const bytes = method === STORED ? buffer : await inflated(buffer, size);
@@ -41,16 +48,38 @@ export async function openZip(path: string): Promise<Archive> {
       return bytes;
     },
     async *stream(_name, [offset = 0, storedSize = 0, , , method = 0]) {
-      const start = await findStart(zip, offset);
+      const start = await findStart(file, offset);
       const stored = createReadStream(path, { start, end: start + storedSize - 1 });
       if (storedSize > 0)
         yield* (method === STORED ? stored : stored.compose(createInflateRaw())) as AsyncIterable<Buffer>;
     },
-    async close() {
-      zip.close();
-      await file.close();
-    },
+    close: () => file.close(),
   };
+}
+
+/** yauzl reads each record of the directory by itself: out of a window, that is no system call each. */
+const WINDOW = 1024 * 1024;
+
+function windowOn(file: FileHandle): RandomAccessReader {
+  let window = { start: 0, bytes: Buffer.alloc(0) };
+  const readInto = async (buffer: Buffer, offset: number, length: number, position: number): Promise<void> => {
+    const isHeld = position >= window.start && position + length <= window.start + window.bytes.length;
+    if (!isHeld) {
+      const { buffer: bytes, bytesRead } = await file.read(Buffer.alloc(Math.max(length, WINDOW)), { position });
+      window = { start: position, bytes: bytes.subarray(0, bytesRead) };
+    }
+    const from = position - window.start;
+    if (window.bytes.copy(buffer, offset, from, from + length) < length) throw new Error('The zip ends too early.');
+  };
+  return new (class extends RandomAccessReader {
+    override read(...[buffer, offset, length, position, callback]: Parameters<RandomAccessReader['read']>): void {
+      readInto(buffer, offset, length, position).then(() => callback(null), callback);
+    }
+
+    override _readStreamForRange(): never {
+      throw new Error('contents are read without yauzl');
+    }
+  })();
 }
 
 function addEntry(listing: Listing, entry: Entry): void {
@@ -87,11 +116,10 @@ async function inflated(stored: Buffer, size: number): Promise<Buffer> {
   }
 }
 
-async function findStart(zip: ZipFile, offset: number): Promise<number> {
-  try {
-    const entry = Object.assign(new Entry(), { relativeOffsetOfLocalHeader: offset });
-    return (await zip.readLocalFileHeaderPromise(entry, { minimal: true })).fileDataStart;
-  } catch (error) {
-    throw new RefusedFileError('it is not where the zip says', { cause: error });
-  }
+/** APPNOTE 4.3.7: a local file header has 30 bytes, and then the name and the extra field, whose lengths are its last numbers. */
+async function findStart(file: FileHandle, offset: number): Promise<number> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(30), 0, 30, offset);
+  if (bytesRead < 30 || buffer.readUInt32LE(0) !== 0x04034b50)
+    throw new RefusedFileError('it is not where the zip says');
+  return offset + 30 + buffer.readUInt16LE(26) + buffer.readUInt16LE(28);
 }
