@@ -47,9 +47,7 @@ async function compare(databaseUrl: string): Promise<void> {
     const response = await fetch(`http://127.0.0.1:${port}/api${path}`, { ...init, headers });
     const text = await response.text();
     if (!response.ok) throw new Error(text);
-    return (response.headers.get('content-type') ?? '').includes('json')
-      ? (JSON.parse(text) as never)
-      : (text as never);
+    return (response.headers.get('content-type') ?? '').includes('json') ? (JSON.parse(text) as never) : text;
   };
   const make = async (body: string, type = 'application/json', query = ''): Promise<string> => {
     const answer = await ask(`/docsets${query}`, { method: 'POST', headers: { 'Content-Type': type }, body });
