@@ -144,6 +144,24 @@ onEachDatabase((start) => {
     }, 30_000);
   });
 
+  test('cost a poll and a kick-off no statement more', async () => {
+    const { knex } = server.parts;
+    const costs = async (quota: Quota) => {
+      const miner = await minerWith(quota);
+      const docset = await docsetOf(miner);
+      const statements: string[] = [];
+      const note = ({ sql }: { sql: string }) => statements.push(sql);
+      knex.on('query', note);
+      await miner.post(`${docset}/dump`).expect(202);
+      const kickOff = statements.length;
+      await miner.get(`${docset}/dump`).expect(202);
+      knex.off('query', note);
+      return { kickOff, poll: statements.length - kickOff };
+    };
+    const unlimited = await costs({ documentsPerMinute: Infinity, dumpsAtOnce: Infinity });
+    expect(await costs({ documentsPerMinute: 5, dumpsAtOnce: 5 })).toEqual(unlimited);
+  });
+
   describe('a dump that is being made', () => {
     test('is polled once a second with one key, as often with another, and as often as one likes once it is over', async () => {
       const miner = await minerWith({});

@@ -55,7 +55,7 @@ const STATEMENTS = [
   // transaction ends.
   `create function turn_of_dumps(miner text) returns bigint language plpgsql volatile as $$
     begin
-      perform 1 from miners where id::text = miner for no key update;
+      perform 1 from miners where id = miner::bigint for no key update;
       return (
         select count(*) from dumps join docsets on docsets.id = dumps.docset_id
         where docsets.owner = miner and dumps.status in ('accepted', 'running')
