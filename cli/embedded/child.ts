@@ -21,7 +21,7 @@ export interface ChildOptions {
 }
 
 /** What a packager copies is soon garbage: a small nursery keeps its memory low, and costs no time. */
-const PACKAGER_OPTIONS = ['--max-semi-space-size=2'];
+export const PACKAGER_OPTIONS = ['--max-semi-space-size=2'];
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 30_000;

@@ -7,15 +7,9 @@ import type { Member, Withdrawn } from '../source/members.js';
 import type { ArchiveEntry, StoredEntry } from '../zip/entry.js';
 import { deflatedText } from './deflate-text.js';
 import { createOutcomes, type BagCounts, type Outcomes } from './outcomes.js';
-import {
-  EMPTY_FOLDER,
-  PAYLOAD_FOLDER,
-  createPayloadNames,
-  payloadPath,
-  topFolder,
-  type PayloadNames,
-} from './payload-names.js';
+import { EMPTY_FOLDER, PAYLOAD_FOLDER, payloadPath, topFolder } from './payload-names.js';
 import type { BagPlan, PlanRequest } from './plan-bag.js';
+import type { SafeNames } from './safe-names.js';
 import { DOCUMENTS_AT_ONCE, WITHDRAWN, lineFiles, linesOf, type DocumentOutcome } from './tag-files.js';
 import { createTagFileWriter, type TagFile } from './write-tag-files.js';
 
@@ -49,7 +43,7 @@ export function createBag(request: BagRequest): Bag {
 async function* bagEntries(request: BagRequest, outcomes: Outcomes): AsyncGenerator<readonly ArchiveEntry[]> {
   const { docset, documents, plan } = request;
   const top = topFolder(docset);
-  const names = createPayloadNames();
+  const names = plan.names();
   for await (const batch of documents) yield payloadEntries(batch, request, { names, outcomes, top });
   if (outcomes.counts.files.packed === 0) {
     yield [{ type: 'stored', name: `${top}${PAYLOAD_FOLDER}`, ...EMPTY_FOLDER, data: Buffer.alloc(0) }];
@@ -64,7 +58,7 @@ async function* bagEntries(request: BagRequest, outcomes: Outcomes): AsyncGenera
 function payloadEntries(
   documents: readonly FetchedDocument[],
   { formats, onDocument }: BagRequest,
-  { names, outcomes, top }: { names: PayloadNames; outcomes: Outcomes; top: string },
+  { names, outcomes, top }: { names: SafeNames; outcomes: Outcomes; top: string },
 ): ArchiveEntry[] {
   const entries: ArchiveEntry[] = [];
   for (const { member, files } of documents) {
@@ -140,12 +134,11 @@ async function* withdrawnDocuments({ listing }: BagRequest): AsyncGenerator<With
 
 /** The documents with what became of their files, by reading the listing once more. */
 async function* documentOutcomes(
-  { listing, formats }: BagRequest,
+  { listing, formats, plan }: BagRequest,
   outcomes: Outcomes,
 ): AsyncGenerator<DocumentOutcome[]> {
   const reader = outcomes.reader();
-  // New for each reading, since names depend on those before them.
-  const names = createPayloadNames();
+  const names = plan.names();
   let some: DocumentOutcome[] = [];
   for await (const members of listing.members()) {
     for (const member of members) {

@@ -1,4 +1,5 @@
 /** What became of each file, one byte each, so that a million documents fit: the listing is read again for the rest. */
+import { createByteLog } from './byte-log.js';
 import { OMISSIONS, type Omission } from '../source/fetch-file.js';
 import type { Member } from '../source/members.js';
 
@@ -78,27 +79,5 @@ export function createOutcomes(): Outcomes {
         },
       };
     },
-  };
-}
-
-/** Bytes that are only ever appended. */
-function createByteLog() {
-  let bytes = new Uint8Array(1024);
-  let length = 0;
-  return {
-    push(byte: number): void {
-      if (length === bytes.length) {
-        const larger = new Uint8Array(bytes.length * 2);
-        larger.set(bytes);
-        bytes = larger;
-      }
-      bytes[length++] = byte;
-    },
-    at(index: number): number {
-      const byte = index < length ? bytes[index] : undefined;
-      if (byte === undefined) throw new RangeError(`there are ${length} outcomes, and number ${index} was asked for`);
-      return byte;
-    },
-    slice: (start: number, end: number): Buffer => Buffer.from(bytes.subarray(start, end)),
   };
 }

@@ -1,9 +1,4 @@
 /** Paths in a bag. */
-import { createSafeNamer, type SafeNamer } from './safe-names.js';
-
-export type PayloadNames = SafeNamer;
-
-export const createPayloadNames = (): PayloadNames => createSafeNamer();
 
 /** RFC 8493, section 2.1: "The payload directory MUST" be there, also where nothing is in it: then it is an entry of its own. */
 export const PAYLOAD_FOLDER = 'data/';

@@ -3,11 +3,14 @@ import type { Docset, Member, Withdrawn } from '../source/members.js';
 import { isStored } from '../source/members.js';
 import { createZipLength } from '../zip/zip-length.js';
 import { createOutcomes, type BagCounts, type FileOutcome } from './outcomes.js';
-import { EMPTY_FOLDER, PAYLOAD_FOLDER, createPayloadNames, payloadPath, topFolder } from './payload-names.js';
+import { EMPTY_FOLDER, PAYLOAD_FOLDER, payloadPath, topFolder } from './payload-names.js';
+import { createSafeNamer, type SafeNames } from './safe-names.js';
 import { DOCUMENTS_AT_ONCE, type DocumentOutcome } from './tag-files.js';
 import { createTagFileWriter, type TagFile } from './write-tag-files.js';
 
 export interface BagPlan {
+  /** Names of the documents, from the first, each time it is called. */
+  names: () => SafeNames;
   /** Those of a bag that lacks none of the files that are listed. */
   counts: BagCounts;
   /** For exactly these counts; undefined where the listing does not say enough. */
@@ -40,7 +43,7 @@ export interface PlanRequest {
 
 export function createBagPlanner({ docset, formats, url }: PlanRequest): BagPlanner {
   const top = topFolder(docset);
-  const names = createPayloadNames();
+  const names = createSafeNamer();
   const outcomes = createOutcomes();
   const length = createZipLength();
   const writer = createTagFileWriter(url, formats);
@@ -87,9 +90,10 @@ export function createBagPlanner({ docset, formats, url }: PlanRequest): BagPlan
       await write();
       if (counts.files.packed === 0) length.add({ ...EMPTY_FOLDER, name: `${top}${PAYLOAD_FOLDER}` });
       const tagFiles = await writer.finish(listedDocset, counts);
-      if (!isListed.digests || !isListed.sizes) return { counts, tagFiles: undefined, length: undefined };
+      const known = { names: () => names.again(), counts };
+      if (!isListed.digests || !isListed.sizes) return { ...known, tagFiles: undefined, length: undefined };
       for (const file of tagFiles) length.add({ ...file, name: `${top}${file.name}` });
-      return { counts, tagFiles, length: { bytes: length.total(), isExact: isListed.lengths } };
+      return { ...known, tagFiles, length: { bytes: length.total(), isExact: isListed.lengths } };
     },
   };
 }

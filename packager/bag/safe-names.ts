@@ -1,5 +1,6 @@
 /** File names for documents: safe on every file system, never two alike, and always the same for the same listing. */
 import { createHash } from 'node:crypto';
+import { createByteLog } from './byte-log.js';
 
 /** Longest name in bytes on the usual file systems. */
 const LONGEST_NAME = 255;
@@ -14,29 +15,60 @@ const RESERVED = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\.|$)
 // A leading `-` reads as an option, `~` as a home folder, a dot hides the file; Windows drops dots and spaces at the end.
 const EDGES = /^[\s.~-]+|[\s.]+$/gu;
 
-export interface SafeNamer {
+export interface SafeNames {
   /** The name for the next document, without its extension. */
   next(ref: string): string;
 }
 
+export interface SafeNamer extends SafeNames {
+  /**
+   * The same names from the start, for the same documents in the same order, as often as they are wanted. From then on this
+   * gives no new ones: what it knew of all names is let go.
+   */
+  again(): SafeNames;
+}
+
+/** Which of its possible names a document has: its ref, that made safe, or that with so many digits of a digest behind it. */
+const AS_IT_IS = 0;
+const MADE_SAFE = 1;
+const WITH_DIGITS = [8, 16, 32, 64];
+const FIRST_WITH_DIGITS = 2;
+
 /** Names depend on the order of the calls: the first of two documents whose names would clash keeps its own. */
 export function createSafeNamer(): SafeNamer {
-  const taken = createHashSet();
+  let taken: ReturnType<typeof createHashSet> | undefined = createHashSet();
+  const choices = createByteLog();
   return {
     next(ref) {
-      if (isPlain(ref) && taken.add(ref.toLowerCase())) return ref;
-      const cleaned = clean(ref);
-      const digest = createHash('sha256').update(ref).digest('hex');
-      const candidates = [
-        ...(cleaned.isFaithful ? [cleaned.name] : []),
-        ...[8, 16, 32, 64].map((digits) => withSuffix(cleaned.name, `~${digest.slice(0, digits)}`)),
-      ];
-      const free = candidates.find((name) => taken.add(fold(name)));
+      if (taken === undefined) throw new Error('the names are complete');
+      if (isPlain(ref) && taken.add(ref.toLowerCase())) {
+        choices.push(AS_IT_IS);
+        return ref;
+      }
+      const first = clean(ref).isFaithful ? MADE_SAFE : FIRST_WITH_DIGITS;
+      for (let choice = first; choice < FIRST_WITH_DIGITS + WITH_DIGITS.length; choice++) {
+        const name = chosenName(ref, choice);
+        if (!taken.add(fold(name))) continue;
+        choices.push(choice);
+        return name;
+      }
       // Only a listing that names one document twice comes here.
-      if (free === undefined) throw new RangeError(`two documents have the ref ${JSON.stringify(ref)}`);
-      return free;
+      throw new RangeError(`two documents have the ref ${JSON.stringify(ref)}`);
+    },
+    again() {
+      taken = undefined;
+      let position = 0;
+      return { next: (ref) => chosenName(ref, choices.at(position++)) };
     },
   };
+}
+
+function chosenName(ref: string, choice: number): string {
+  if (choice === AS_IT_IS) return ref;
+  const { name } = clean(ref);
+  const digits = WITH_DIGITS[choice - FIRST_WITH_DIGITS];
+  if (digits === undefined) return name;
+  return withSuffix(name, `~${createHash('sha256').update(ref).digest('hex').slice(0, digits)}`);
 }
 
 const PLAIN = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;

@@ -26,6 +26,8 @@ interface Batch {
 const BATCHES_AHEAD = 16;
 /** A batch takes so much of the memory, if it is that long. */
 const BATCH_SHARE = 1 / 4;
+/** However short they are, a batch has no more documents: the objects that describe them are gone before they grow old. */
+const BATCH_DOCUMENTS = 512;
 /** What a file takes besides its bytes, in objects that describe it. */
 const FILE_COST = 1024;
 /** Documents of a batch that have files to be fetched one by one: nothing of them can be joined. */
@@ -142,7 +144,8 @@ async function* cutIntoBatches(
       // One that has no files takes its room as well.
       bytes += FILE_COST;
       if (batch.fetchedBytes > fetchedBefore) fetched += 1;
-      if (fetched < BATCH_FETCHED && bytes + batch.fetchedBytes < batchBytes()) continue;
+      const isFull = batch.members.length >= BATCH_DOCUMENTS || bytes + batch.fetchedBytes >= batchBytes();
+      if (fetched < BATCH_FETCHED && !isFull) continue;
       yield batch;
       batch = { members: [], stored: [], fetchedBytes: 0 };
       bytes = 0;

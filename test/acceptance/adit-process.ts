@@ -2,6 +2,7 @@
 import { fork } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { PACKAGER_OPTIONS } from '../../cli/embedded/child.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
@@ -25,7 +26,8 @@ export async function startAdit(command: string, env: Record<string, string>, lo
   const output = openSync(logFile, 'a');
   const child = fork(MAIN, [command], {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NODE_ENV: 'production', ...env },
-    execArgv: [],
+    // As the launcher and the image start it.
+    execArgv: command === 'packager' ? PACKAGER_OPTIONS : [],
     // The child notices the end of this channel, and stops.
     stdio: ['ignore', output, output, 'ipc'],
   });
