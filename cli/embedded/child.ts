@@ -1,6 +1,7 @@
 /** A child process of the launcher: one of our own commands, started again when it dies. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PACKAGER_ENVIRONMENT, PACKAGER_OPTIONS } from '../packager-process.js';
 
 export interface Child {
   /** Process id of the present incarnation. */
@@ -19,9 +20,6 @@ export interface ChildOptions {
   /** Told when it is back. */
   onReady: (command: string) => void;
 }
-
-/** What a packager copies is soon garbage: a small nursery keeps its memory low, and costs no time. */
-export const PACKAGER_OPTIONS = ['--max-semi-space-size=2'];
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 30_000;
@@ -69,9 +67,10 @@ export async function startChild(options: ChildOptions): Promise<Child> {
 
 function spawn({ main, command, env }: ChildOptions): ChildProcess {
   // The IPC channel tells it when we are gone, however we went. It shares neither our arguments nor our loader.
+  const isPackager = command === 'packager';
   return fork(main, [command], {
-    env,
-    execArgv: command === 'packager' ? PACKAGER_OPTIONS : [],
+    env: isPackager ? { ...PACKAGER_ENVIRONMENT, ...env } : env,
+    execArgv: isPackager ? [...PACKAGER_OPTIONS] : [],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
 }

@@ -2,7 +2,7 @@
 import { fork } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { PACKAGER_OPTIONS } from '../../cli/embedded/child.js';
+import { PACKAGER_ENVIRONMENT, PACKAGER_OPTIONS } from '../../cli/packager-process.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
@@ -24,10 +24,17 @@ export interface AditProcess {
 /** Starts a command; resolves when it says that it is ready. @throws {Error} it ended before, with what it printed */
 export async function startAdit(command: string, env: Record<string, string>, logFile: string): Promise<AditProcess> {
   const output = openSync(logFile, 'a');
+  // As the launcher and the image start it.
+  const isPackager = command === 'packager';
   const child = fork(MAIN, [command], {
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NODE_ENV: 'production', ...env },
-    // As the launcher and the image start it.
-    execArgv: command === 'packager' ? PACKAGER_OPTIONS : [],
+    env: {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      NODE_ENV: 'production',
+      ...(isPackager ? PACKAGER_ENVIRONMENT : {}),
+      ...env,
+    },
+    execArgv: isPackager ? [...PACKAGER_OPTIONS] : [],
     // The child notices the end of this channel, and stops.
     stdio: ['ignore', output, output, 'ipc'],
   });
