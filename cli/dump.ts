@@ -63,8 +63,9 @@ function readWish(
 }
 
 /** As the server would call it. @throws {Error} there is no docset yet to call it after */
-function fileNameOf({ docset, formats = [], archive = 'zip' }: ArchiveWish): string {
-  if (typeof docset === 'string') return `docset-${docset}-${[...formats].sort().join('-')}.${archive}`;
+function fileNameOf({ docset, formats = [], archive = 'zip', since }: ArchiveWish): string {
+  const suffix = since === undefined ? '' : `-since-${since.slice(0, 8)}`;
+  if (typeof docset === 'string') return `docset-${docset}-${[...formats].sort().join('-')}${suffix}.${archive}`;
   throw new Error('A --query needs -o <file>: by the file, a run that was interrupted is found again.');
 }
 
@@ -83,9 +84,9 @@ function tell({ file, size, sha256, bag, status, docset, downloaded }: SavedDump
 
 /** For programs. */
 function resultOf({ file, docset, size, sha256, bag, status, downloaded }: SavedDump): object {
-  const { id, formats, container, counts } = status;
+  const { id, formats, container, since, counts } = status;
   const verified = bag === null ? null : { checksums: bag.verified, bytes: bag.bytes, payload: bag.payload };
-  return { file, docset, dump: id, formats, archive: container, size, sha256, counts, downloaded, verified };
+  return { file, docset, dump: id, formats, archive: container, since, size, sha256, counts, downloaded, verified };
 }
 
 function faultOf(error: unknown): object {

@@ -351,6 +351,18 @@ describe('adit dump, while the dump is being made', () => {
     expect(JSON.parse(ended.stdout)).toMatchObject({ dump: dump?.id, counts: { requested: 20, packed: 20 } });
     expect(readdirSync(at.cwd)).toEqual(['all.zip']);
   }, 90_000);
+
+  test('has only what is new since an earlier dump', async () => {
+    const [earlier] = await dumps();
+    await ingest(api.url, await makeKey(service, 'admin'), 'texts', someDocuments(23).slice(20));
+    const wish = ['--collection', 'texts', '--query', 'Document', '--fmt', 'txt', '-o', 'new.zip', '--json'];
+    const { code, stdout } = await adit(at, 'dump', ...wish, '--since', earlier?.id ?? '');
+    const counts = { requested: 3, packed: 3, added: 3, changed: 0, withdrawn: 0 };
+    expect([code, JSON.parse(stdout)]).toMatchObject([
+      0,
+      { since: earlier?.id, counts, verified: { payload: { txt: 3 } } },
+    ]);
+  }, 60_000);
 });
 
 describe('adit dump, where there will be no archive', () => {
