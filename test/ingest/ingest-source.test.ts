@@ -1,4 +1,5 @@
 /** What becomes of each kind of source, and of what is wrong in it. */
+import { randomBytes } from 'node:crypto';
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { readFile, stat, truncate } from 'node:fs/promises';
@@ -357,14 +358,16 @@ async function serve(
 }
 
 test('a source behind a URL goes on where its connection broke', async () => {
-  const zip = await readFile(await workshop.zip('remote.zip', CORPUS));
+  // Too large to lie unread in buffers when the connection breaks.
+  const large = { ...CORPUS, 'b.pdf': randomBytes(16 * 1024 * 1024) };
+  const zip = await readFile(await workshop.zip('remote.zip', large));
   const tar = await readFile(await workshop.tar('remote.tar.gz', CORPUS));
   const csv = 'ref,file\na,texts/a.txt\nb,http://example.org/b.txt\nc,texts/none.txt\n';
   const files = { 'r.zip': zip, 'r.tar.gz': tar, 'r.csv': csv, 'texts/a.txt': 'a' };
   const remote = await serve(files, { cuts: 2 });
   try {
     expect(await ingest('remote-zip', `${remote.url}/r.zip`)).toMatchObject({ added: 3, refused: 0 });
-    expect(await ingest('remote-tar', `${remote.url}/r.tar.gz?download=1`.replace('?download=1', ''))).toMatchObject({
+    expect(await ingest('remote-tar', `${remote.url}/r.tar.gz`)).toMatchObject({
       added: 3,
     });
     const result = await ingest('remote-csv', `${remote.url}/r.csv`);
@@ -374,7 +377,8 @@ test('a source behind a URL goes on where its connection broke', async () => {
     ]);
     expect(result).toMatchObject({ added: 1 });
     const ranges = remote.requests.filter(({ url }) => url === 'r.zip').map(({ range }) => range);
-    expect(ranges).toEqual([undefined, `bytes=${Math.ceil(zip.length / 2)}-`, expect.stringMatching(/^bytes=\d+-$/)]);
+    const later = expect.stringMatching(/^bytes=[1-9]\d*-$/);
+    expect(ranges).toEqual([undefined, later, later]);
   } finally {
     remote.server.close();
     remote.server.closeAllConnections();
