@@ -1,7 +1,8 @@
 /** Collections: what there is to search and to make docsets of. */
 import type { Knex } from 'knex';
 import { ProblemError } from '../http/problems.js';
-import { checkerOf, DEFAULT_SCHEMA } from './metadata-schema.js';
+import { checkerOf, declaredPaths, DEFAULT_SCHEMA } from './metadata-schema.js';
+import type { Searchable } from './query/query-node.js';
 
 export interface Collection {
   id: string;
@@ -123,14 +124,16 @@ export async function formatsOf(knex: Knex, collection: string): Promise<Collect
   };
 }
 
-/** Names of the metadata that the schema tells of, and of those that documents have: what a query may name. */
-export async function fieldsOf(knex: Knex, { id, schema }: Collection): Promise<string[]> {
-  const rows = await knex('collection_fields').where({ collection_id: id }).select<{ field: string }[]>('field');
-  const declared =
-    'properties' in schema && typeof schema.properties === 'object' && schema.properties !== null
-      ? Object.keys(schema.properties)
-      : [];
-  return [...new Set([...declared, ...rows.map(({ field }) => field)])].sort();
+/** The metadata that the schema tells of, and those that documents have: what a query may name. */
+export async function fieldsOf(knex: Knex, { id, schema }: Collection): Promise<Pick<Searchable, 'fields' | 'nested'>> {
+  const met = await knex('collection_fields').where({ collection_id: id }).select<{ field: string }[]>('field');
+  const paths = await knex('collection_paths').where({ collection_id: id }).select<{ path: string[] }[]>('path');
+  const declared = declaredPaths(schema);
+  const names = [...declared.flatMap(([name, ...rest]) => (rest.length === 0 ? (name ?? []) : []))];
+  return {
+    fields: [...new Set([...names, ...met.map(({ field }) => field)])].sort(),
+    nested: [...declared.filter((path) => path.length > 1), ...paths.map(({ path }) => path)],
+  };
 }
 
 /** How many documents there are of each year, in the order of the years; those of no year are left out. */

@@ -5,7 +5,7 @@ import { compileQuery } from './query/compile-query.js';
 import type { Compiled, Searchable } from './query/query-node.js';
 
 export async function searchableOf(knex: Knex, collection: Collection): Promise<Searchable> {
-  return { language: collection.language, fields: await fieldsOf(knex, collection) };
+  return { language: collection.language, ...(await fieldsOf(knex, collection)) };
 }
 
 /** @throws {ProblemError} `query-not-supported` */

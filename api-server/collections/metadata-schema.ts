@@ -7,6 +7,9 @@ import type { Knex } from 'knex';
 import { ProblemError } from '../http/problems.js';
 import type { Collection } from './collections.js';
 
+/** So many names lead to a field; what is deeper in the metadata is found by no query for a field. */
+export const DEEPEST_FIELD = 5;
+
 /** What is wrong with the metadata of a document, in words; undefined where nothing is. */
 export type MetadataCheck = (metadata: object) => string | undefined;
 
@@ -68,6 +71,21 @@ export async function schemaOf(knex: Knex, collection: Collection): Promise<obje
   if (fields.length === 0) return DEFAULT_SCHEMA;
   const properties = Object.fromEntries(fields.map(({ field, types }) => [field, propertyOf(types)]));
   return { $schema: DEFAULT_SCHEMA.$schema, title: collection.name, type: 'object', properties };
+}
+
+/** Where the schema says that there are metadata, as far as documents are looked into. */
+export function declaredPaths(schema: object): string[][] {
+  return pathsBelow(schema, []);
+}
+
+function pathsBelow(schema: unknown, path: readonly string[]): string[][] {
+  if (typeof schema !== 'object' || schema === null || path.length >= DEEPEST_FIELD) return [];
+  if ('items' in schema && path.length > 0) return pathsBelow(schema.items, path);
+  if (!('properties' in schema) || typeof schema.properties !== 'object' || schema.properties === null) return [];
+  return Object.entries(schema.properties).flatMap(([name, property]: [string, unknown]) => [
+    [...path, name],
+    ...pathsBelow(property, [...path, name]),
+  ]);
 }
 
 function propertyOf(types: readonly string[]): object {

@@ -18,6 +18,7 @@ import {
 } from './collections.js';
 import { ingestRoutes } from './ingest/routes.js';
 import { schemaOf } from './metadata-schema.js';
+import { namesOf } from './query/fields.js';
 import { search, type Search } from './search.js';
 import { watchRoutes } from './watches/routes.js';
 
@@ -89,7 +90,7 @@ export function collectionRoutes(parts: Parts): Route[] {
       documents: Number(collection.documents),
       formats: Object.keys(counts),
       documents_by_format: counts,
-      fields: await fieldsOf(knex, collection),
+      fields: namesOf(await fieldsOf(knex, collection)),
       years: await yearsOf(knex, id),
       revision: Number(collection.revision),
       created: created.toISOString(),

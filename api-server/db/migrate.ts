@@ -7,6 +7,7 @@ import { search } from './migrations/0005-search.js';
 import { ingest } from './migrations/0006-ingest.js';
 import { docsets } from './migrations/0007-docsets.js';
 import { keys } from './migrations/0008-keys.js';
+import { nestedFields } from './migrations/0010-nested-fields.js';
 
 export interface NamedMigration {
   name: string;
@@ -23,6 +24,7 @@ const MIGRATIONS: readonly NamedMigration[] = [
   { name: '0006-ingest', migration: ingest },
   { name: '0007-docsets', migration: docsets },
   { name: '0008-keys', migration: keys },
+  { name: '0010-nested-fields', migration: nestedFields },
 ];
 
 /** Any number will do, as long as every api-server uses the same. */

@@ -6,18 +6,32 @@ import { fill, type FreshApiServer } from './fresh-api-server.js';
 import { onEachDatabase } from './on-each-database.js';
 
 type Scalar = string | number | boolean;
-type Value = Scalar | null | Scalar[];
+type Leaf = Scalar | null | Scalar[];
+type Value = Leaf | Inner | Inner[];
+type Inner = Leaf | { [name: string]: Value };
 interface Doc {
   ref: string;
   metadata: Record<string, Value>;
   files?: { txt: { text: string } };
 }
 
-const FIELDS = ['year', 'tag', 'o\'dd "name"?'];
+/** Fields of objects, and of objects in lists. The metadata have members with a dot in their names, too. */
+const NESTED = [
+  ['people', 'name'],
+  ['people', 'bio'],
+  ['people', 'born', 'o\'dd "place"?'],
+  ['a.b', 'c'],
+];
+const VALUES = ['year', 'tag', 'o\'dd "name"?'];
+const FIELDS = [...VALUES, 'people', 'people.name', 'people.born.o\'dd "place"?', 'a.b', 'a.b.c'];
 const WORDS = ['alpha', 'alphabet', 'beta', 'gamma'];
 /** Fields whose words are searched; `text` has the words of the title and of the text. */
-const WORDY = ['text', 'title', 'subject'];
-const SEARCHABLE = { language: 'simple', fields: [...FIELDS, 'title', 'subject', 'absent'] };
+const WORDY = ['text', 'title', 'subject', 'people.bio'];
+const SEARCHABLE = {
+  language: 'simple',
+  fields: [...VALUES, 'people', 'a.b', 'title', 'subject', 'absent'],
+  nested: NESTED,
+};
 const scalar = fc.constantFrom<Scalar>(
   ...[
     0,
@@ -44,17 +58,33 @@ const scalar = fc.constantFrom<Scalar>(
 const value = fc.oneof(scalar, scalar, fc.constant(null), fc.array(scalar, { maxLength: 3 }));
 const word = fc.constantFrom(...WORDS);
 const wordsOf = (maxLength: number) => fc.array(word, { minLength: 1, maxLength }).map((words) => words.join(' '));
+const listed = <T>(one: fc.Arbitrary<T>): fc.Arbitrary<T | T[]> => fc.oneof(one, fc.array(one, { maxLength: 3 }));
+const person = fc.record(
+  {
+    name: value,
+    bio: listed(wordsOf(3)),
+    born: listed(fc.oneof(value, fc.record({ 'o\'dd "place"?': value }, { requiredKeys: [] }))),
+  },
+  { requiredKeys: [] },
+);
 const doc = fc
   .tuple(
-    fc.dictionary(fc.constantFrom(...FIELDS), value),
+    fc.dictionary(fc.constantFrom(...VALUES), value),
+    fc.record(
+      {
+        people: listed(fc.oneof({ weight: 4, arbitrary: person }, scalar)),
+        'a.b': fc.oneof(value, fc.record({ c: value })),
+      },
+      { requiredKeys: [] },
+    ),
     fc.record(
       { title: wordsOf(3), subject: fc.oneof(wordsOf(4), fc.array(wordsOf(3), { maxLength: 3 })) },
       { requiredKeys: [] },
     ),
     fc.option(wordsOf(6)),
   )
-  .map(([scalars, words, text]) => ({
-    metadata: { ...scalars, ...words },
+  .map(([scalars, objects, words, text]) => ({
+    metadata: { ...scalars, ...objects, ...words },
     ...(text !== null && { files: { txt: { text } } }),
   }));
 const docs = fc.array(doc, { minLength: 60, maxLength: 60 });
@@ -336,10 +366,16 @@ async function find(server: FreshApiServer, tree: unknown, collection = 'c'): Pr
   return rows.map(({ ref }) => ref).sort();
 }
 
-test('a field that is not there is refused with those that are', () => {
-  expect(() => compileQuery({ term: { color: 'red' } }, { language: 'simple', fields: ['colour'] })).toThrow(
-    '/query/term/color: The collection has no field "color". There are: text, ref, colour.',
+test('a member of an object that no document has is refused, too', () => {
+  expect(() => compileQuery({ exists: { field: 'people.nmae' } }, SEARCHABLE)).toThrow(
+    'The collection has no field "people.nmae". There are: text, ref, a.b, a.b.c, absent,',
   );
+});
+
+test('a field that is not there is refused with those that are', () => {
+  expect(() =>
+    compileQuery({ term: { color: 'red' } }, { language: 'simple', fields: ['colour'], nested: [] }),
+  ).toThrow('/query/term/color: The collection has no field "color". There are: text, ref, colour.');
 });
 
 type Tree = Record<string, Record<string, unknown>>;
@@ -347,7 +383,8 @@ type Tree = Record<string, Record<string, unknown>>;
 function matches(node: object, document: Doc): boolean {
   const [[clause, content] = ['', {}]] = Object.entries(node as Tree);
   const [[name, inner] = ['', undefined]] = Object.entries(content);
-  const values = name === 'ref' ? [document.ref] : [document.metadata[name] ?? []].flat();
+  const found = name === 'ref' ? [document.ref] : valuesOf(name, document);
+  const values = found.filter((each): each is Scalar => typeof each !== 'object');
   const list = (tree: unknown) => (tree === undefined ? [] : [tree].flat()) as object[];
   switch (clause) {
     case 'match_all':
@@ -401,6 +438,18 @@ function matches(node: object, document: Doc): boolean {
   }
 }
 
+/** All values of a field, as they are in lists one by one; those of an object in a list are the document's. */
+function valuesOf(name: string, { metadata }: Doc): Inner[] {
+  const path = NESTED.find((each) => each.join('.') === name) ?? [name];
+  return path.reduce<Inner[]>(
+    (inner, step) =>
+      inner.flatMap((each) =>
+        typeof each === 'object' && each !== null && !Array.isArray(each) ? [each[step] ?? []].flat() : [],
+      ),
+    [metadata],
+  );
+}
+
 const readNumber = (each: Scalar): number | undefined =>
   typeof each === 'number' || (typeof each === 'string' && /^-?(0|[1-9]\d*)(\.\d+)?$/.test(each))
     ? Number(each)
@@ -439,9 +488,12 @@ interface WordQuery {
 }
 
 /** Several values of a field are several lists of words. */
-function wordsIn(name: string, { metadata, files }: Doc): string[][] {
-  if (name !== 'text') return [metadata[name] ?? []].flat().map((each) => String(each).split(' '));
-  return [[metadata['title'], files?.txt.text].filter(Boolean).join(' ').split(' ')];
+const textOf = (each: Value): string => (typeof each === 'string' ? each : JSON.stringify(each));
+
+function wordsIn(name: string, document: Doc): string[][] {
+  if (name !== 'text') return valuesOf(name, document).map((each) => textOf(each).split(' '));
+  const { metadata, files } = document;
+  return [[textOf(metadata['title'] ?? ''), files?.txt.text].filter(Boolean).join(' ').split(' ')];
 }
 
 function hasWords(name: string, { query: text, type, operator: by, minimum_should_match }: WordQuery, document: Doc) {
@@ -462,7 +514,7 @@ function needed(given: number | string, total: number): number {
 function hasValue(name: string, document: Doc): boolean {
   if (name === 'ref') return true;
   if (name === 'text') return document.files !== undefined;
-  return [document.metadata[name] ?? []].flat().some((each) => (each as Value) !== null);
+  return valuesOf(name, document).some((each) => each !== null);
 }
 
 function matchesLeaf([prefix, text]: [string, string], document: Doc): boolean {

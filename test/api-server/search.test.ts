@@ -318,6 +318,32 @@ function searchBehaves(start: () => Promise<FreshApiServer>): void {
     await miner.post('/api/collections/c/search').send({ query: 'commerce', cursor: forged }).expect(400);
   });
 
+  test('a query and a facet may name members of objects, and of objects in lists', async () => {
+    await fill(server, 'papers', [
+      address('one', { authors: [{ name: 'Curie', born: { year: 1867 } }, { name: 'Meitner' }], 'dc.title': 'Rays' }),
+      address('two', { authors: { name: 'Noether', born: { year: '1882' } } }),
+    ]);
+    const found = async (query: unknown) => refsOf(await search({ query }, 'papers'));
+    expect(await found({ term: { 'authors.name': 'Meitner' } })).toEqual(['one']);
+    expect(await found({ match: { 'authors.name': 'noether curie' } })).toEqual(['one', 'two']);
+    expect(await found({ range: { 'authors.born.year': { gt: 1870 } } })).toEqual(['two']);
+    expect(await found({ query_string: { query: 'authors.name:curie AND dc.title:rays' } })).toEqual(['one']);
+    const facets = { names: { terms: { field: 'authors.name' } } };
+    expect((await search({ query: { match_all: {} }, facets }, 'papers')).facets['names']).toMatchObject({
+      buckets: ['Curie', 'Meitner', 'Noether'].map((key) => ({ key, count: 1 })),
+      missing: 0,
+    });
+    expect((await miner.get('/api/collections/papers').expect(200)).body).toMatchObject({
+      fields: ['authors', 'authors.born', 'authors.born.year', 'authors.name', 'dc.title']
+        .concat(['creator', 'date', 'title'])
+        .sort(),
+    });
+    await miner
+      .post('/api/collections/papers/search')
+      .send({ query: { exists: { field: 'authors.nmae' } } })
+      .expect(400);
+  });
+
   test('highlights are HTML in which only the words are marked', async () => {
     const { documents } = await search({ query: { match: { text: 'navy peace' } }, highlight: true });
     const highlights = Object.fromEntries(documents.map((each) => [each.ref, each.highlights?.join(' … ')]));

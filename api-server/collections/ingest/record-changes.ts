@@ -1,5 +1,6 @@
 /** What a revision of a collection brings: it is written down, and what is counted of the collection follows from it. */
 import type { Knex } from 'knex';
+import { DEEPEST_FIELD } from '../metadata-schema.js';
 
 /** A document came (`replaced` is null), one took the place of another, or one was withdrawn (`document` is null). */
 export interface Change {
@@ -68,7 +69,7 @@ export async function countRevision(trx: Knex, collection: string, revision: str
   );
 }
 
-/** Notes the fields of metadata, and of which JSON types their values are. */
+/** Notes the fields of metadata and of the objects in them, and of which JSON types the values of the former are. */
 export async function recordFields(
   trx: Knex,
   collection: string,
@@ -88,6 +89,30 @@ export async function recordFields(
        where not known.types @> excluded.types`,
     [collection, pairs.map(([field]) => field), pairs.map(([, type]) => type)],
   );
+  const nested = new Set(metadata.flatMap((object) => nestedPaths(object)).map((path) => JSON.stringify(path)));
+  if (nested.size === 0) return;
+  await trx.raw(
+    `insert into collection_paths (collection_id, path)
+     select ?, array(select jsonb_array_elements_text(met::jsonb)) as path from unnest(?::text[]) as met order by path
+     on conflict do nothing`,
+    [collection, [...nested]],
+  );
+}
+
+/** Of all members of objects, and of objects in lists, that are in these metadata. */
+function nestedPaths(metadata: object): string[][] {
+  return Object.entries(metadata).flatMap(([name, value]) => pathsIn(value, [name]));
+}
+
+function pathsIn(value: unknown, path: readonly string[]): string[][] {
+  if (path.length >= DEEPEST_FIELD) return [];
+  return [value].flat().flatMap((each: unknown) => {
+    if (typeof each !== 'object' || each === null || Array.isArray(each)) return [];
+    return Object.entries(each).flatMap(([name, inner]: [string, unknown]) => [
+      [...path, name],
+      ...pathsIn(inner, [...path, name]),
+    ]);
+  });
 }
 
 /** As JSON Schema names it. */

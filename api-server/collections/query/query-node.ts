@@ -23,6 +23,8 @@ export interface Searchable {
   language: string;
   /** Names of the metadata that there are. */
   fields: readonly string[];
+  /** Where else there are values: the members of objects, and of objects in lists. */
+  nested: readonly (readonly string[])[];
 }
 
 /** Where in the query the compiler is, and what it knows of the collection. */
@@ -47,8 +49,8 @@ export function refuse(pointer: string, detail: string): never {
   throw new ProblemError('query-not-supported', `${pointer}: ${detail}`, { errors: [{ pointer, detail }] });
 }
 
-export const contextAt = (pointer: string, { language, fields }: Searchable): Context => ({
-  ...{ pointer, language, fields },
+export const contextAt = (pointer: string, { language, fields, nested }: Searchable): Context => ({
+  ...{ pointer, language, fields, nested },
   ...{ inText: false, depth: 0, clauses: { count: 0 } },
 });
 

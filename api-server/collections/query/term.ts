@@ -1,5 +1,5 @@
 /** `term`, `terms`, `ids`: a field of the metadata is exactly this value, or one of these, or is a list that has it. */
-import { valueField, type Field } from './fields.js';
+import { jsonPathOf, valueField, type Field, type Path } from './fields.js';
 import {
   below,
   boostOf,
@@ -72,11 +72,19 @@ function readList(node: QueryNode, { pointer }: Context): readonly QueryNode[] {
 
 export function isOneOf(field: Exclude<Field, { type: 'text' }>, values: readonly Scalar[]): Compiled {
   if (field.type === 'ref') return plain('d.ref = any(?::text[])', [values.map(String)]);
-  const patterns = values
-    .flatMap(spellings)
-    .flatMap((spelling) => [{ [field.name]: spelling }, { [field.name]: [spelling] }]);
+  const spelled = values.flatMap(spellings);
+  const [name, ...rest] = field.path;
+  if (rest.length > 0) return isNestedOneOf(field.path, spelled);
+  const patterns = spelled.flatMap((spelling) => [{ [String(name)]: spelling }, { [String(name)]: [spelling] }]);
   // An ANY is one scan of the index for each pattern, as OR would be, and one placeholder for all.
   return plain('d.metadata @> any(?::text[]::jsonb[])', [patterns.map((pattern) => JSON.stringify(pattern))]);
+}
+
+/** The index answers this, too, whatever lists and objects are on the way. */
+function isNestedOneOf(path: Path, spelled: readonly Scalar[]): Compiled {
+  if (spelled.length === 0) return plain('false');
+  const equal = spelled.map((spelling) => `@ == ${JSON.stringify(spelling)}`);
+  return plain('d.metadata @@ ?::jsonpath', [`exists(${jsonPathOf(path)} ? (${equal.join(' || ')}))`]);
 }
 
 /** Clients send numbers as texts and the other way round; the index of the first Adit did not mind. */
