@@ -4,9 +4,12 @@
  */
 
 /** What nobody uses and is kept all the same, in bytes. */
-const KEPT = 32 * 1024 * 1024;
+const KEPT = 12 * 1024 * 1024;
 /** Lengths are rounded up to this, so that memory fits more often. */
-const GRAIN = 64 * 1024;
+const GRAIN = 256 * 1024;
+
+/** What is taken may be so many times as long as what was asked for. */
+const SPARE = 1.25;
 
 /** Oldest first. */
 const free: Buffer[] = [];
@@ -15,7 +18,7 @@ let kept = 0;
 /** So many bytes, with whatever somebody else has left in them. */
 export function takeShared(bytes: number): Buffer {
   // Of much more memory than is asked for the rest would lie idle.
-  const found = free.findLastIndex(({ length }) => length >= bytes && length <= 2 * Math.max(bytes, GRAIN));
+  const found = free.findLastIndex(({ length }) => length >= bytes && length <= bytes * SPARE + GRAIN);
   const [memory = Buffer.from(new SharedArrayBuffer(Math.max(Math.ceil(bytes / GRAIN), 1) * GRAIN))] =
     found < 0 ? [] : free.splice(found, 1);
   if (found >= 0) kept -= memory.length;
