@@ -71,6 +71,8 @@ export async function measureUpload(service: Service, rounds: number, ratios: Ra
     ratios.add('upload_to_fastest', 'upload: speed / the fastest other client', fastest / (ours?.p50 ?? NaN), {
       least: 0.9,
     });
+    // Boto3 is the other one that signs what it sends.
+    ratios.add('upload_to_signed', 'upload: speed / boto3', (others['boto3']?.p50 ?? NaN) / (ours?.p50 ?? NaN));
   } finally {
     agent.destroy();
     client.destroy();
