@@ -9,6 +9,7 @@ import { addKeyCommands } from './keys.js';
 import { exitCodeOf, explain } from './explain.js';
 import type { IngestOptions } from './ingest.js';
 import { addMinerCommands } from './miner-commands.js';
+import { addQueueCommands } from './queues.js';
 
 const program = new Command('adit')
   .description('Docsets for text miners: search, fix the result, ask for a dump, download one verified archive.')
@@ -61,6 +62,7 @@ program
   .action(async (collection: string, source: string, options: IngestOptions) =>
     (await import('./ingest.js')).runIngest(collection, source, options),
   );
+addQueueCommands(program.command('queues').description('the configuration of brokers'));
 addMinerCommands(program);
 program
   .command('demo')

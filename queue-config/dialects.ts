@@ -1,13 +1,13 @@
 /** What differs from broker to broker, in one place. `docs/brokers.md` says where each line comes from. */
-import type { Destination } from './destinations.js';
+import { DEAD_LETTERS, type Destination } from './destinations.js';
 import { BrokerRefusedError } from './broker.js';
 
 export interface Dialect {
   name: 'adit' | 'activemq';
   /** The canonical name as this broker wants it. */
   spell(destination: Destination): string;
-  /** Headers of every SEND. */
-  sendHeaders: Readonly<Record<string, string>>;
+  /** Headers of a SEND to `destination`. */
+  sendHeaders(destination: Destination): Record<string, string>;
   /** Headers of a SUBSCRIBE that holds at most `prefetch` unacknowledged messages. */
   prefetchHeaders(prefetch: number): Record<string, string>;
   /** How a drain finds its end: by a message of its own that it waits for, or by a marker that the broker sends. */
@@ -17,7 +17,7 @@ export interface Dialect {
 const adit: Dialect = {
   name: 'adit',
   spell: (destination) => destination,
-  sendHeaders: {},
+  sendHeaders: () => ({}),
   prefetchHeaders: (prefetch) => ({ 'prefetch-count': String(prefetch) }),
   drainEnd: 'marker',
 };
@@ -26,8 +26,12 @@ const activemq: Dialect = {
   name: 'activemq',
   // Slashes stay: the configuration in queue-config/activemq makes them separators, so that its policies match.
   spell: (destination) => destination,
-  // A text message, so that an operator can read it in the broker's console.
-  sendHeaders: { 'amq-msg-type': 'text' },
+  // A text message, so that an operator can read it in the broker's console. Without a time stamp, the ceiling of its plugin
+  // does not shorten the life of dead letters to that of events.
+  sendHeaders: (destination) => ({
+    'amq-msg-type': 'text',
+    ...(destination === DEAD_LETTERS ? { timestamp: '0' } : {}),
+  }),
   prefetchHeaders: (prefetch) => ({ 'activemq.prefetchSize': String(prefetch) }),
   drainEnd: 'fence',
 };

@@ -98,7 +98,7 @@ function subscribeForDrain(
   const fence = randomUUID();
   connection.sendUnconfirmed(
     name,
-    { ...connection.dialect.sendHeaders, fence, expires: String(Date.now() + FENCE_TTL) },
+    { ...connection.dialect.sendHeaders(destination), fence, expires: String(Date.now() + FENCE_TTL) },
     'fence',
   );
   const headers = {

@@ -79,7 +79,7 @@ export function openBroker({ urls, connectTimeoutMs = 3_000, receiptTimeoutMs = 
 
 function sendOn(connection: StompConnection, message: OutgoingMessage): Promise<void> {
   const headers = {
-    ...connection.dialect.sendHeaders,
+    ...connection.dialect.sendHeaders(message.destination),
     ...message.headers,
     // Left out rather than `persistent:false`, which some brokers read as something else.
     ...(message.persistent ? { persistent: 'true' } : {}),

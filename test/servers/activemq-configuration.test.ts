@@ -1,6 +1,7 @@
 /** What `queue-config/activemq/activemq.xml` promises, on the real broker, through a client of our own. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { deadLetterMessage, eventsOf, openBroker } from '../../queue-config/index.js';
 import {
   connectStomp,
   describeOn,
@@ -13,6 +14,7 @@ import {
 
 const REQUESTS = '/queue/docsets/package';
 const DEAD = '/queue/docsets/dead';
+const DAY = 86_400_000;
 
 for (const [server, flavour] of [
   ['activemq', 'maven'],
@@ -119,15 +121,30 @@ for (const [server, flavour] of [
       expect(await broker.queue(REQUESTS)).toMatchObject({ size: 0 });
     });
 
-    test('a message without expires is given one, so that no queue stays for ever because of it', async () => {
+    test('no event lives longer than a day, whether it says so or not; a dead letter of ours keeps its 14 days', async () => {
       const queue = nextQueue();
-      await (await as('packager')).request('SEND', { destination: queue }, 'Accepted.');
+      const packager = await as('packager');
+      const month = String(Date.now() + 30 * DAY);
+      await packager.request('SEND', { destination: queue }, 'Accepted.');
+      await packager.request('SEND', { destination: queue, expires: month }, 'Progress: 5%');
+      await packager.request('SEND', { destination: queue, expires: String(Date.now() + 0.5 * DAY) }, 'Progress: 9%');
       const reader = await as('api-server');
       await reader.request('SUBSCRIBE', { id: '1', destination: queue, ack: 'auto' });
-      const { headers } = await reader.message();
-      const days = (Number(headers['expires']) - Date.now()) / 86_400_000;
-      expect(days).toBeGreaterThan(13.9);
-      expect(days).toBeLessThanOrEqual(14);
+      for (const days of [1, 1, 0.5]) {
+        const { headers } = await reader.message();
+        expect((Number(headers['expires']) - Date.now()) / DAY).toBeCloseTo(days, 2);
+      }
+      const port = openBroker({ urls: broker.url('packager') });
+      try {
+        await port.publish(deadLetterMessage({ headers: {}, body: '?' }, eventsOf('5'), 'cannot be read'));
+      } finally {
+        await port.close();
+      }
+      const operator = await as('operator');
+      await operator.request('SUBSCRIBE', { id: '1', destination: DEAD, ack: 'auto' });
+      const { headers } = await operator.message();
+      expect((Number(headers['expires']) - Date.now()) / DAY).toBeCloseTo(14, 2);
+      operator.destroy();
     });
 
     test('persistent and other events keep their order', async () => {

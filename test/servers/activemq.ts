@@ -3,6 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import {
+  DEFAULT_ACTIVEMQ_SETTINGS,
+  renderActiveMQ,
+  type ActiveMQSettings,
+} from '../../queue-config/activemq/render-activemq.js';
 import { cacheFolder } from './cache-folder.js';
 import { freePorts } from './free-ports.js';
 import { makeRunFolder } from './run-folder.js';
@@ -83,7 +88,6 @@ export interface ActiveMQ {
   log(characters?: number): string;
 }
 
-const CONFIGURATION = new URL('../../queue-config/activemq/activemq.xml', import.meta.url);
 const POM = new URL('./activemq/pom.xml', import.meta.url);
 const DEBIAN_LIBRARIES = '/usr/share/activemq/lib';
 
@@ -114,7 +118,7 @@ export async function startActiveMQ(options: ActiveMQOptions = {}): Promise<Acti
   const passcodes = { 'api-server': passcode(), packager: passcode(), operator: passcode() };
   const logFile = join(folder.path, 'activemq.log');
   const configuration = join(folder.path, 'activemq.xml');
-  writeFileSync(configuration, withTimes(readFileSync(CONFIGURATION, 'utf8'), options));
+  writeFileSync(configuration, renderActiveMQ({ ...DEFAULT_ACTIVEMQ_SETTINGS, ...timesOf(options) }));
   const launch = (): ServerProcess =>
     startServerProcess({
       command: installation.java,
@@ -216,18 +220,13 @@ function launchArguments(
   ];
 }
 
-/** The configuration with other times: its schema takes numbers there, and no placeholders. */
-function withTimes(xml: string, { idleMs, sweepMs, expiryMs }: ActiveMQOptions): string {
-  return [
-    ['inactiveTimeoutBeforeGC', idleMs] as const,
-    ['schedulePeriodForDestinationPurge', sweepMs] as const,
-    ['expireMessagesPeriod', expiryMs] as const,
-  ].reduce((text, [attribute, value]) => {
-    if (value === undefined) return text;
-    const pattern = new RegExp(`\\b${attribute}="\\d+"`, 'g');
-    if (!pattern.test(text)) throw new Error(`activemq.xml sets no ${attribute}`);
-    return text.replaceAll(pattern, `${attribute}="${value}"`);
-  }, xml);
+/** The times that are given, as the configuration calls them. */
+function timesOf({ idleMs, sweepMs, expiryMs }: ActiveMQOptions): Partial<ActiveMQSettings> {
+  return {
+    ...(idleMs === undefined ? {} : { idleQueueMs: idleMs }),
+    ...(sweepMs === undefined ? {} : { sweepMs }),
+    ...(expiryMs === undefined ? {} : { expiryMs }),
+  };
 }
 
 async function whileRunning<T>(broker: ServerProcess, attempt: () => Promise<T>): Promise<T> {
