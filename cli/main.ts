@@ -62,7 +62,11 @@ program
   .action(async (collection: string, source: string, options: IngestOptions) =>
     (await import('./ingest.js')).runIngest(collection, source, options),
   );
-addQueueCommands(program.command('queues').description('the configuration of brokers'));
+addQueueCommands(
+  program
+    .command('queues')
+    .description('the broker: its configuration, how its queues are, and dead letters (BROKER_URL)'),
+);
 addMinerCommands(program);
 program
   .command('demo')

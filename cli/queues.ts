@@ -1,8 +1,9 @@
-/** `adit queues render`: what an operator sees of the queues. Each command is read when it is called. */
+/** `adit queues render | status | redrive | purge`: the queues as operators run them. What they do is read when they are called. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import ms from 'ms';
 import { DEFAULT_ACTIVEMQ_SETTINGS } from '../queue-config/activemq/render-activemq.js';
 import { print } from './miner-settings.js';
+import type { QueueOptions } from './queues-status.js';
 
 interface RenderOptions {
   broker: 'activemq';
@@ -40,6 +41,24 @@ export function addQueueCommands(queues: Command): void {
         .default(disk),
     )
     .action(render);
+  asOperator(queues.command('status'))
+    .description('what waits, since when, who takes it, and the dead letters with the reason')
+    .action(async (options: QueueOptions) => (await import('./queues-status.js')).runStatus(options));
+  asOperator(queues.command('redrive'))
+    .description('send the dead letters again to the queues that they were on')
+    .action(async (options: QueueOptions) => (await import('./queues-status.js')).runRedrive(options));
+  asOperator(queues.command('purge'))
+    .description('delete the dead letters')
+    .action(async (options: QueueOptions) => (await import('./queues-status.js')).runPurge(options));
+}
+
+function asOperator(command: Command): Command {
+  return command
+    .option('--json', 'answer in JSON, for programs')
+    .addHelpText(
+      'after',
+      '\nThe broker is BROKER_URL; BROKER_OPERATOR_PASSCODE is the passcode of its account "operator".',
+    );
 }
 
 async function render(options: RenderOptions): Promise<void> {

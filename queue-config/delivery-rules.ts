@@ -38,8 +38,8 @@ export function eventMessage(
   return { destination, ...encodeEvent(event), persistent: isPersistent(event.type), expires: now + eventTtl };
 }
 
-/** Characters of an unreadable message that are kept. */
-const KEPT = 64 * 1024;
+/** Characters of the body of an unreadable message that are kept. */
+export const KEPT_OF_A_DEAD_LETTER = 64 * 1024;
 
 /** What becomes of a message that nobody can read: put aside with the reason, its queue, its headers and its body. */
 export function deadLetterMessage(
@@ -52,7 +52,7 @@ export function deadLetterMessage(
   return {
     destination: DEAD_LETTERS,
     headers: { 'content-type': 'text/plain' },
-    body: [`Unreadable: ${reason}`, `Queue: ${queue}`, '', ...received, '', body.slice(0, KEPT)].join('\n'),
+    body: [`Unreadable: ${reason}`, `Queue: ${queue}`, '', ...received, '', body.slice(0, KEPT_OF_A_DEAD_LETTER)].join('\n'),
     persistent: true,
     expires: now + DEAD_LETTER_TTL,
   };

@@ -3,10 +3,10 @@ export async function captureOutput(run: () => Promise<unknown>): Promise<string
   const { stdout } = process;
   const write = stdout.write.bind(stdout);
   let printed = '';
-  stdout.write = ((text: string) => {
+  stdout.write = (text: string) => {
     printed += text;
     return true;
-  });
+  };
   try {
     await run();
   } finally {

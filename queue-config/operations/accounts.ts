@@ -1,0 +1,38 @@
+/** The three accounts of a broker, by the variables with which its configuration and `docker/.env` name them. */
+import { parseBrokerUrls, type BrokerAddress } from '../broker-url.js';
+
+export const ACCOUNTS = ['api-server', 'packager', 'operator'] as const;
+export type Account = (typeof ACCOUNTS)[number];
+
+export const passcodeVariable = (account: Account): string =>
+  `BROKER_${account.replace('-', '_').toUpperCase()}_PASSCODE`;
+
+/**
+ * URLs of the broker for an account: `BROKER_URL` with the account's login in place of any other.
+ * @throws {Error} naming the variable that is missing
+ * @throws {RangeError} BROKER_URL is none
+ */
+export function urlsFor(account: Account, env: Readonly<Record<string, string | undefined>>): string {
+  const urls = env['BROKER_URL'];
+  if (!urls) throw new Error('BROKER_URL is not set: stomp://broker:61613, for example.');
+  const variable = passcodeVariable(account);
+  const passcode = env[variable];
+  if (!passcode) throw new Error(`${variable} is not set: the passcode of the account "${account}".`);
+  parseBrokerUrls(urls);
+  return urls
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+    .map((part) => {
+      const url = new URL(part);
+      url.username = account;
+      url.password = encodeURIComponent(passcode);
+      return url.href;
+    })
+    .join(',');
+}
+
+/** As `urlsFor`, the first one. */
+export function addressFor(account: Account, env: Readonly<Record<string, string | undefined>>): BrokerAddress {
+  return parseBrokerUrls(urlsFor(account, env))[0] as BrokerAddress;
+}

@@ -1,0 +1,69 @@
+/** How the queues are: what waits, since when, who takes it, and what ended as a dead letter. */
+import type { BrokerAddress } from '../broker-url.js';
+import { DEAD_LETTERS, DELETE_REQUESTS, LARGE_PACKAGE_REQUESTS, PACKAGE_REQUESTS } from '../destinations.js';
+import { connect, type StompConnection } from '../stomp-connection.js';
+import { browse } from './browse.js';
+import { readDeadLetter, type DeadLetter } from './dead-letters.js';
+import { readStatistics, type QueueStatistics } from './statistics.js';
+
+export interface QueuesStatus {
+  readonly permanent: readonly PermanentQueue[];
+  /** All progress queues together. Between polls none of them has a consumer. */
+  readonly progress: { readonly queues: number; readonly messages: number; readonly consumers: number };
+  /** The first of them, at most 400. */
+  readonly deadLetters: readonly DeadLetter[];
+  /** Messages that the broker put aside and should not have: its own dead letter queue. */
+  readonly strays: number;
+}
+
+export interface PermanentQueue {
+  readonly queue: string;
+  /** Undefined where the broker has no such queue. */
+  readonly statistics: QueueStatistics | undefined;
+  /** When the first message that waits was sent. */
+  readonly oldest: Date | undefined;
+}
+
+const PERMANENT = [PACKAGE_REQUESTS, LARGE_PACKAGE_REQUESTS, DELETE_REQUESTS, DEAD_LETTERS] as const;
+const STRAYS = 'ActiveMQ.DLQ';
+const OPTIONS = { connectTimeoutMs: 5_000, receiptTimeoutMs: 10_000, heartbeatMs: 5_000 };
+
+/** Asks the broker, as the operator. @throws {BrokerUnavailableError | BrokerRefusedError | NoStatisticsError} */
+export async function readStatus(address: BrokerAddress): Promise<QueuesStatus> {
+  const connection = await connect(address, OPTIONS);
+  try {
+    const status = await readOn(connection);
+    await connection.close();
+    return status;
+  } catch (error) {
+    connection.drop(error as Error);
+    throw error;
+  }
+}
+
+async function readOn(connection: StompConnection): Promise<QueuesStatus> {
+  const known = new Map<string, QueueStatistics>();
+  const progress = { queues: 0, messages: 0, consumers: 0 };
+  const names = PERMANENT.map(physicalName);
+  await readStatistics(connection, [...names.slice(0, -1), STRAYS, 'package.>'], (statistics) => {
+    if (!statistics.name.startsWith('package.')) known.set(statistics.name, statistics);
+    else {
+      progress.queues += 1;
+      progress.messages += statistics.messages;
+      progress.consumers += statistics.consumers;
+    }
+  });
+  const permanent: PermanentQueue[] = [];
+  let deadLetters: DeadLetter[] = [];
+  for (const queue of PERMANENT) {
+    const statistics = known.get(physicalName(queue));
+    const waiting = (statistics?.messages ?? 0) > 0 ? await browse(connection, queue) : [];
+    if (queue === DEAD_LETTERS) deadLetters = waiting.map(readDeadLetter);
+    const sent = waiting.map(({ headers }) => Number(headers['timestamp'])).find((time) => time > 0);
+    const oldest = queue === DEAD_LETTERS ? deadLetters[0]?.since : sent === undefined ? undefined : new Date(sent);
+    permanent.push({ queue, statistics, oldest });
+  }
+  return { permanent, progress, deadLetters, strays: known.get(STRAYS)?.messages ?? 0 };
+}
+
+const physicalName = (queue: string): string => queue.replace(/^\/queue\//, '').replaceAll('/', '.');
