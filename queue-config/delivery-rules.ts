@@ -52,7 +52,9 @@ export function deadLetterMessage(
   return {
     destination: DEAD_LETTERS,
     headers: { 'content-type': 'text/plain' },
-    body: [`Unreadable: ${reason}`, `Queue: ${queue}`, '', ...received, '', body.slice(0, KEPT_OF_A_DEAD_LETTER)].join('\n'),
+    body: [`Unreadable: ${reason}`, `Queue: ${queue}`, '', ...received, '', body.slice(0, KEPT_OF_A_DEAD_LETTER)].join(
+      '\n',
+    ),
     persistent: true,
     expires: now + DEAD_LETTER_TTL,
   };
