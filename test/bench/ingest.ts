@@ -1,13 +1,13 @@
 /**
  * What an ingest costs beside `zip -6` of the same files, and beside `COPY` and the text index in psql: `npm run bench:ingest`.
- * Needs PostgreSQL (test/servers) and Info-ZIP. CORPUS names a folder of texts; without it, texts among our own
- * dependencies do. Prints ratios of one run, and last the same as one line of JSON.
+ * Needs PostgreSQL (test/servers) and Info-ZIP. The texts are those of `npm run bench:packaging`, CORPUS_MB of them from all over the
+ * corpus. Prints ratios of one run, and last the same as one line of JSON.
  */
 import { execFile } from 'node:child_process';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { cp, mkdtemp, readFile, readdir, rm, stat } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { extname, join } from 'node:path';
+import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
@@ -16,12 +16,11 @@ import { createMiner } from '../../api-server/miners/miners.js';
 import { startAdit } from '../acceptance/adit-process.js';
 import { freePort } from '../servers/free-ports.js';
 import { startPostgreSQL } from '../servers/postgresql.js';
-import { interleave } from './measure.js';
+import { openCorpus } from './corpus/build-corpus.js';
+import { createRatios, interleave } from './measure.js';
 
 const ROUNDS = Number(process.env['ROUNDS'] ?? 5);
 const LARGEST_CORPUS = Number(process.env['CORPUS_MB'] ?? 100) * 1_000_000;
-const NODE_MODULES = new URL('../../node_modules', import.meta.url).pathname;
-const TEXTS = ['.md', '.txt', '.html', '.js', '.ts', '.xml', '.rst'];
 
 const run = promisify(execFile);
 const folder = await mkdtemp(join(tmpdir(), 'adit-bench-'));
@@ -61,29 +60,31 @@ async function compare(): Promise<void> {
   process.stdout.write(`ingest: deflate, segments, rows, text index   ${speed('ingest')}\n`);
   process.stdout.write(`psql: COPY, to_tsvector, index afterwards     ${speed('psql')}\n`);
   process.stdout.write(`psql: to_tsvector of what is there, no index  ${speed('vectors')}\n`);
-  const ratios = {
-    ingest_to_zip: median('zip') / median('ingest'),
-    ingest_to_psql: median('psql') / median('ingest'),
-    vectors_alone_to_zip: median('zip') / median('vectors'),
-    segments_to_zip_size: sizes.segments / sizes.zip,
-  };
-  process.stdout.write(`${JSON.stringify(ratios)}\n`);
+  const ratios = createRatios();
+  ratios.add('ingest_to_zip', 'ingest: speed / zip -6', median('zip') / median('ingest'), { least: 1.5 });
+  ratios.add('vectors_alone_to_zip', 'to_tsvector alone: speed / zip -6', median('zip') / median('vectors'));
+  ratios.add('ingest_to_psql', 'ingest: speed / COPY and index in psql', median('psql') / median('ingest'), {
+    least: 0.9,
+  });
+  ratios.add('segments_to_zip_size', 'segments: size / zip -6', sizes.segments / sizes.zip, { most: 1 });
+  ratios.print();
 }
 
 /** The texts as files, as lines for the ingest door, and as lines for COPY; all of them read once before. */
 async function gather(): Promise<{ count: number; bytes: number }> {
-  const from = process.env['CORPUS'] ?? NODE_MODULES;
+  const corpus = await openCorpus();
+  const every = Math.max(1, Math.floor(corpus.bytes / LARGEST_CORPUS));
   const lines = createWriteStream(join(folder, 'texts.jsonl'));
   const rows = createWriteStream(join(folder, 'texts.copy'));
   let count = 0;
   let bytes = 0;
-  for await (const path of textsBelow(from)) {
+  await mkdir(join(folder, 'texts'));
+  for (const { ref } of corpus.documents.filter((_, index) => index % every === 0)) {
     if (bytes >= LARGEST_CORPUS) break;
+    const path = join(corpus.folder, `${ref}.txt`);
     const content = await readFile(path);
     const text = content.toString();
-    if (!Buffer.from(text).equals(content) || text.includes('\0')) continue;
-    const ref = `text-${String(count).padStart(6, '0')}`;
-    await cp(path, join(folder, 'texts', `${ref}.txt`));
+    await copyFile(path, join(folder, 'texts', `${ref}.txt`));
     const isFull = [
       lines.write(`${JSON.stringify({ ref, metadata: { title: ref }, files: { txt: { text } } })}\n`),
       rows.write(`${ref}\t${escapeForCopy(text)}\n`),
@@ -94,17 +95,6 @@ async function gather(): Promise<{ count: number; bytes: number }> {
   }
   await Promise.all([ended(lines), ended(rows)]);
   return { count, bytes };
-}
-
-async function* textsBelow(path: string): AsyncGenerator<string> {
-  const entries = await readdir(path, { withFileTypes: true });
-  for (const entry of entries.sort((one, other) => (one.name < other.name ? -1 : 1))) {
-    const below = join(path, entry.name);
-    if (entry.isDirectory()) yield* textsBelow(below);
-    if (!entry.isFile() || !TEXTS.includes(extname(entry.name))) continue;
-    const { size } = await stat(below);
-    if (size >= 1_000 && size <= 500_000) yield below;
-  }
 }
 
 type Output = ReturnType<typeof createWriteStream>;
