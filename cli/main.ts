@@ -73,6 +73,12 @@ program
   .description('run the whole path once, from a query to a verified archive, and clean up')
   .action(async () => (await import('./demo.js')).runDemo());
 
+// Who reads no further, as `| head`, has what they wanted.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
+
 try {
   await program.parseAsync();
 } catch (error) {

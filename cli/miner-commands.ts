@@ -1,9 +1,11 @@
-/** The commands of miners: `adit search | docset … | dump | status`. What they do is read when they are called. */
+/** The commands of miners: `adit search | docset … | watch … | dump | status`. What they do is read when they are called. */
 import { Option, type Command } from 'commander';
 import type { DocsetOptions, UploadOptions } from './docset.js';
 import type { DumpOptions } from './dump.js';
+import type { EstimateOptions } from './estimate.js';
 import type { MinerOptions } from './miner-settings.js';
 import type { SearchOptions } from './search.js';
+import type { NewsOptions, WatchOptions } from './watch.js';
 
 export function addMinerCommands(program: Command): void {
   asMiner(program.command('search'))
@@ -16,17 +18,18 @@ export function addMinerCommands(program: Command): void {
     .action(async (collection: string, query: string | undefined, options: SearchOptions) =>
       (await import('./search.js')).runSearch(collection, query, options),
     );
-  addDocsetCommands(program.command('docset').description('make, list, combine and delete docsets'));
+  addDocsetCommands(program.command('docset').description('make, list, combine, estimate and delete docsets'));
+  addWatchCommands(program.command('watch').description('save queries, and learn what has appeared since'));
   asMiner(program.command('dump'))
     .description('have a docset, or what a query finds, as one verified archive; interrupted, the same command goes on')
     .argument('[docset]', 'id of the docset')
-    .option('--fmt <formats>', 'formats, separated by commas', 'meta,txt')
+    .addOption(formats())
     .option('-o, --output <file>', 'where to put the archive (docset-<id>-<formats>.zip)')
     .option('--collection <collection>', 'with --query: the collection to search')
     .option('--query <query>', `with no docset: make one of what this finds; ${QUERY}`)
     .option('--name <name>', 'with --query: what to call the docset')
-    .addOption(new Option('--archive <kind>', 'what the archive is').choices(['zip', 'tar.gz']).default('zip'))
-    .option('--since <dump>', 'only what was added or changed since this dump')
+    .addOption(container())
+    .option('--since <dump>', SINCE)
     .option('--overwrite', 'replace the file where it is another archive')
     .option('--retry-for <duration>', 'how long to wait for a server that is away or busy', '5m')
     .action(async (docset: string | undefined, options: DumpOptions) =>
@@ -41,6 +44,11 @@ export function addMinerCommands(program: Command): void {
 }
 
 const QUERY = 'words as for a web search, or a tree in JSON';
+const SINCE = 'only what was added or changed since this dump; its id, as "adit status" shows it';
+
+const formats = (): Option => new Option('--fmt <formats>', 'formats, separated by commas').default('meta,txt');
+const container = (): Option =>
+  new Option('--archive <kind>', 'what the archive is').choices(['zip', 'tar.gz']).default('zip');
 
 function addDocsetCommands(docset: Command): void {
   const run = async () => import('./docset.js');
@@ -70,6 +78,13 @@ function addDocsetCommands(docset: Command): void {
     .description('the refs of its documents, one a line; with --json, what is known of each')
     .argument('<docset>', 'its id')
     .action(async (id: string, options: MinerOptions) => (await run()).listMembers(id, options));
+  asMiner(docset.command('estimate'))
+    .description('how large a dump would be, and how long it would take; none is asked for')
+    .argument('<docset>', 'its id')
+    .addOption(formats())
+    .addOption(container())
+    .option('--since <dump>', SINCE)
+    .action(async (id: string, options: EstimateOptions) => (await import('./estimate.js')).estimateDump(id, options));
   for (const [name, description] of SET_OPERATIONS) {
     asMiner(docset.command(name))
       .description(description)
@@ -95,6 +110,35 @@ const SET_OPERATIONS = [
 ] as const;
 
 export type SetOperation = (typeof SET_OPERATIONS)[number][0];
+
+function addWatchCommands(watch: Command): void {
+  const run = async () => import('./watch.js');
+  asMiner(watch.command('create'))
+    .description('save a query; what it finds now is taken for known')
+    .argument('<collection>', 'id of the collection')
+    .argument('<query>', QUERY)
+    .option('--name <name>', 'what to call it')
+    .action(async (collection: string, query: string, options: WatchOptions) =>
+      (await run()).createWatch(collection, query, options),
+    );
+  asMiner(watch.command('list'))
+    .description('your watches of a collection, oldest first')
+    .argument('<collection>', 'id of the collection')
+    .action(async (collection: string, options: MinerOptions) => (await run()).listWatches(collection, options));
+  asMiner(watch.command('show'))
+    .description('one watch, and how many documents were added, changed or withdrawn')
+    .argument('<watch>', 'its id')
+    .action(async (id: string, options: MinerOptions) => (await run()).showWatch(id, options));
+  asMiner(watch.command('news'))
+    .description('these documents, one a line; told again until they are seen')
+    .argument('<watch>', 'its id')
+    .option('--seen', 'and take them for known from now on')
+    .action(async (id: string, options: NewsOptions) => (await run()).tellNews(id, options));
+  asMiner(watch.command('delete'))
+    .description('delete watches')
+    .argument('<watches...>', 'their ids')
+    .action(async (ids: string[], options: MinerOptions) => (await run()).deleteWatches(ids, options));
+}
 
 /** Adds `--url`, `--key` and `--json`. */
 function asMiner(command: Command): Command {

@@ -43,9 +43,11 @@ function tell({ hits, documents, facets }: SearchResult): void {
     const rows = documents.map(({ ref, date, creator, title }) => [ref, date, creator, title]);
     printTable(['ref', 'date', 'creator', 'title'], rows);
   }
-  for (const [name, { buckets, missing }] of Object.entries(facets)) {
-    print(`\n${harmless(name)}`);
+  for (const [name, { buckets, values = 0, missing }] of Object.entries(facets)) {
+    // In a terminal the table says it.
+    print(process.stdout.isTTY ? '' : `\n${harmless(name)}`);
     const rows = buckets.map(({ key, count }) => [count, key]);
     printTable(['documents', name], missing > 0 ? [...rows, [missing, '(none)']] : rows);
+    if (values > buckets.length) print(`and ${values - buckets.length} more values`);
   }
 }

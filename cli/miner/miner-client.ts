@@ -15,6 +15,10 @@ export type NewDocset = Schemas['NewDocset'];
 export type Docset = Schemas['Docset'];
 export type Member = Schemas['Member'];
 export type DumpStatus = Schemas['Dump'];
+export type DumpEstimate = Schemas['DumpEstimate'];
+export type Watch = Schemas['Watch'];
+export type WatchNews = Schemas['WatchNews'];
+export type NewsItem = WatchNews['documents'][number];
 export type Container = DumpStatus['container'];
 
 /** Which dump of a docset. */
@@ -81,6 +85,8 @@ export interface MinerClient {
   /** What was named for a docset and is no document of its collection. */
   unknownMembers(docset: string): AsyncGenerator<string>;
   deleteDocset(id: string): Promise<void>;
+  /** What a dump would be, which is not asked for thereby; `force` makes no difference. */
+  estimateDump(docset: string, wish?: DumpWish): Promise<DumpEstimate>;
   /** Asks for a dump; the same one again while it is being made or can be downloaded. */
   requestDump(docset: string, wish?: DumpWish): Promise<DumpAnswer>;
   /** How a dump is; `path` comes with the answer to the request. */
@@ -93,6 +99,22 @@ export interface MinerClient {
   dumps(limit?: number): Promise<DumpStatus[]>;
   /** A fresh link to the archive, good for a quarter of an hour; needs no key, and may lead to another host. */
   archiveLink(status: DumpStatus): Promise<URL>;
+  /** Saves a query of a collection; what it finds now is taken for known. */
+  createWatch(collection: string, watch: NewWatch): Promise<Watch>;
+  /** All of the caller's of a collection, oldest first, a page at a time. */
+  watches(collection: string): AsyncGenerator<Watch>;
+  /** What has become of its documents since: how many, up to which revision, and the first page of them. */
+  watchNews(watch: string): Promise<WatchNews>;
+  /** All of these documents, in the order of their refs, a page at a time. */
+  newsItems(watch: string): AsyncGenerator<NewsItem>;
+  /** Says that the news up to this revision, `until` of the news, is known. */
+  markSeen(watch: string, revision: number): Promise<Watch>;
+  deleteWatch(watch: string): Promise<void>;
+}
+
+export interface NewWatch {
+  name?: string;
+  query: Search['query'];
 }
 
 const RETRY_FOR = 5 * 60_000;
@@ -144,6 +166,10 @@ export function createMinerClient(url: string, key: string, options: MinerClient
     async deleteDocset(docset) {
       await http.DELETE('/docsets/{docset}', { params: { path: { docset } } });
     },
+    async estimateDump(docset, wish = {}) {
+      const path = `/api/docsets/${encodeURIComponent(docset)}/dump/estimate${queryOf({ ...wish, force: false })}`;
+      return (await (await patientFetch(at(path))).json()) as DumpEstimate;
+    },
     async requestDump(docset, wish = {}) {
       const path = `/api/docsets/${encodeURIComponent(docset)}/dump${queryOf(wish)}`;
       return dumpAnswer(path, await patientFetch(at(path, { method: 'POST' })));
@@ -162,6 +188,26 @@ export function createMinerClient(url: string, key: string, options: MinerClient
     async archiveLink({ archive, message }) {
       if (archive === null) throw new DumpError('failed', `The dump has no archive: ${message}`);
       return locationOf(await patientFetch(at(archive.href)), archive.href, base);
+    },
+    createWatch: async (collection, body) =>
+      bodyOf(await http.POST('/collections/{collection}/watch', { params: { path: { collection } }, body })),
+    watches: (collection) =>
+      eachOf(async (cursor) => {
+        const params = { path: { collection }, query: cursor };
+        const answer = await http.GET('/collections/{collection}/watch', { params });
+        return { items: bodyOf(answer).watches, response: answer.response };
+      }),
+    watchNews: async (watch) => bodyOf(await http.GET('/watches/{watch}', { params: { path: { watch } } })),
+    newsItems: (watch) =>
+      eachOf(async (cursor) => {
+        const params = { path: { watch }, query: cursor };
+        const answer = await http.GET('/watches/{watch}', { params });
+        return { items: bodyOf(answer).documents, response: answer.response };
+      }),
+    markSeen: async (watch, since) =>
+      bodyOf(await http.PATCH('/watches/{watch}', { params: { path: { watch } }, body: { since } })),
+    async deleteWatch(watch) {
+      await http.DELETE('/watches/{watch}', { params: { path: { watch } } });
     },
   };
 }

@@ -1,4 +1,4 @@
-/** `adit search | docset … | status`, as a miner types them. */
+/** `adit search | docset … | watch … | status`, as a miner types them. */
 import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,19 +7,22 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ingestSample } from '../../cli/sample/ingest-sample.js';
 import { makeKey, makeService, type Service } from '../acceptance/service.js';
 import { startEmbeddedStage, type Stage } from '../acceptance/stage.js';
+import { waitUntil } from '../servers/wait-until.js';
 import { adit, MAIN, type MinerAt } from './adit.js';
 
 describe('the commands of a miner', () => {
   let stage: Stage;
   let service: Service;
   let at: MinerAt;
+  let admin: string;
 
   beforeAll(async () => {
     stage = await startEmbeddedStage();
     service = await makeService(stage);
     const { url } = await service.apiServer();
     await service.packager();
-    await ingestSample({ url, key: await makeKey(service, 'admin') });
+    admin = await makeKey(service, 'admin');
+    await ingestSample({ url, key: admin });
     at = { url, key: await makeKey(service), cwd: service.file('work') };
     mkdirSync(at.cwd);
   }, 60_000);
@@ -55,6 +58,19 @@ describe('the commands of a miner', () => {
   test('search answers programs in JSON, and finds everything without a query', async () => {
     const found = JSON.parse(await run('search', 'sotu', '--json')) as { hits: number; documents: unknown[] };
     expect([found.hits, found.documents.length]).toEqual([233, 10]);
+  });
+
+  test('search tells of how many values it shows the most frequent', async () => {
+    const found = await rows('search', 'sotu', '--limit', '0', '--facets', 'creator');
+    expect(found).toHaveLength(3 + 10 + 1);
+    expect(found.at(-1)).toEqual([expect.stringMatching(/^and [1-9]\d* more values$/)]);
+  });
+
+  test('whoever reads no further hears no complaint', async () => {
+    const env = { ...process.env, ADIT_URL: at.url, ADIT_KEY: at.key };
+    const command = `set -o pipefail; ${process.execPath} ${MAIN} search sotu | true`;
+    const { stderr } = await promisify(execFile)('bash', ['-c', command], { env });
+    expect(stderr).toBe('');
   });
 
   test('search draws a table in a terminal', async () => {
@@ -106,14 +122,68 @@ describe('the commands of a miner', () => {
     expect(missing.stderr).toBe('no.txt cannot be read: there is no such file.\n');
   });
 
+  test('docset estimate tells what a dump would be, and asks for none', async () => {
+    const id = await run('docset', 'create', 'sotu', whigs);
+    const [all = '', pace, , ...formats] = (await run('docset', 'estimate', id)).split('\n');
+    expect(all).toMatch(/^4 documents, [\d.]+ kB unpacked; about [\d.]+ kB as zip\.$/);
+    expect(pace).toMatch(/ (not known|to make)/);
+    expect(formats.map((line) => line.split('\t').slice(0, 3))).toEqual([
+      ['meta', '4', '0'],
+      ['txt', '4', '0'],
+    ]);
+    const args = ['--fmt', 'txt', '--archive', 'tar.gz', '--json'];
+    const program: unknown = JSON.parse(await run('docset', 'estimate', id, ...args));
+    expect(program).toMatchObject({ documents: 4, formats: ['txt'], container: 'tar.gz' });
+    expect((await adit(at, 'status', id)).stderr).toMatch(/No dump of docset .* was asked for/);
+    const since = await adit(at, 'docset', 'estimate', id, '--since', 'nothing');
+    expect([since.code, since.stderr]).toEqual([1, 'There is no dump nothing.\n']);
+  });
+
+  test('watch tells what has appeared since, until that is seen', async () => {
+    const id = await run('watch', 'create', 'sotu', 'zeppelin', '--name', 'Airships');
+    expect(await run('watch', 'news', id)).toBe('');
+    const metadata = { title: 'Airships', creator: 'Nobody', date: '1908', year: 1908, party: 'none' };
+    const document = { ref: 'zeppelin', metadata, files: { txt: { text: 'A zeppelin came.' } } };
+    writeFileSync(join(at.cwd, 'new.jsonl'), `${JSON.stringify(document)}\n`);
+    expect(await adit({ ...at, key: admin }, 'ingest', 'sotu', 'new.jsonl', '--partial')).toMatchObject({ code: 0 });
+    const news = [['added', 'zeppelin', 'Airships']];
+    expect(await rows('watch', 'news', id)).toEqual(news);
+    expect(await rows('watch', 'show', id)).toEqual(
+      expect.arrayContaining([
+        ['name', 'Airships'],
+        ['collection', 'sotu'],
+        ['added', '1'],
+      ]),
+    );
+    const [watch] = await rows('watch', 'list', 'sotu');
+    expect(watch?.slice(0, 3)).toEqual([id, 'Airships', 'zeppelin']);
+    expect(JSON.parse(await run('watch', 'news', id, '--json'))).toMatchObject({ change: 'added', ref: 'zeppelin' });
+    expect(await rows('watch', 'news', id, '--seen')).toEqual(news);
+    expect(await run('watch', 'news', id)).toBe('');
+    expect(JSON.parse(await run('watch', 'show', id, '--json'))).toMatchObject({ id, added: 0 });
+    expect(await run('watch', 'delete', id)).toBe(`Watch ${id} is deleted.`);
+    expect((await adit(at, 'watch', 'show', id)).stderr).toBe(`There is no watch ${id}.\n`);
+  });
+
   test('status lists the dumps, and tells of the newest one of a docset', async () => {
     expect(await run('status')).toMatch(/^No dumps yet/);
     const id = await run('docset', 'create', 'sotu', whigs);
     await run('dump', id, '--fmt', 'txt');
-    const [dump] = await rows('status', id);
-    expect(dump?.slice(1, 5)).toEqual([id, 'txt', 'successful', 'All 4 documents are in the archive.']);
+    const [dump = []] = await rows('status', id);
+    expect(dump.slice(1, 5)).toEqual([id, 'txt', 'successful', 'All 4 documents are in the archive.']);
     expect(await rows('status')).toEqual([dump]);
-    expect(JSON.parse(await run('status', id, '--json'))).toMatchObject({ id: dump?.[0], done: true });
+    expect(JSON.parse(await run('status', id, '--json'))).toMatchObject({ id: dump[0], done: true });
+  });
+
+  test('status of all dumps learns that one is done, though nobody else polls it', async () => {
+    const id = await run('docset', 'create', 'sotu', whigs);
+    const headers = { Authorization: `Bearer ${at.key}` };
+    const asked = await fetch(`${at.url}/api/docsets/${id}/dump?fmt=txt`, { method: 'POST', headers });
+    expect(asked.status).toBe(202);
+    await waitUntil('the dump is done', async () => {
+      const found = (await rows('status')).find(([, docset]) => docset === id);
+      return found?.[3] === 'successful';
+    });
   });
 
   test.each([
