@@ -1,6 +1,7 @@
 /** What a source of documents is to `adit ingest`: a stream of documents, and of what cannot be sent, with the reason. */
 import { isUtf8 } from 'node:buffer';
 import { basename } from 'node:path/posix';
+import prettyBytes from 'pretty-bytes';
 import {
   describeDocument,
   faultOfRef,
@@ -50,7 +51,7 @@ const LONGEST_LINE = 64 * 1024 * 1024;
 export const LARGEST_FILE = 47 * 1024 * 1024;
 
 export const tooLarge = (bytes: number): string =>
-  `it has ${bytes} bytes; ${LARGEST_FILE} are the most that a file may have`;
+  `it has ${bytes} bytes (${prettyBytes(bytes, { binary: true })}); a file may have 47 MiB, since it is sent in a line of 64 MiB at most`;
 
 /** A file cannot be read into a document; the message says why. */
 export class RefusedFileError extends Error {

@@ -187,6 +187,18 @@ test('a CSV names its columns, its files and its texts, and the schema says what
   expect((await documentOf('csv', 'two')).metadata).toEqual({ year: 1901 });
 });
 
+test.each([
+  [
+    'is too long',
+    `b,${'x'.repeat(65 * 1024 * 1024)}\nc,C\n`,
+    /^Row 3 of the CSV cannot be read: it is longer than 64 MiB/,
+  ],
+  ['has half of a quotation', 'b,"B\nc,C\n', /^Row 3 of the CSV cannot be read: Quote Not Closed/],
+])('a CSV breaks off at the row that %s, and says which one', async (_fault, rows, sentence) => {
+  const source = await workshop.file('broken.csv', `ref,text\na,A\n${rows}`);
+  await expect(ingest('broken-csv', source, { partial: true })).rejects.toThrow(sentence);
+});
+
 test('a metadata.csv that names files lists the documents of a zip', async () => {
   const source = await workshop.zip('listed.zip', {
     'metadata.csv': 'ref,title,file:txt,file:pdf\nthesis-1,One,txt/1.txt,pdf/1.pdf\n',
@@ -217,6 +229,8 @@ test('JSON lines may name files beside them, and a line that is none is refused'
 
 const GIB = 1024 * 1024 * 1024;
 
+const AT_MOST = 'a file may have 47 MiB, since it is sent in a line of 64 MiB at most';
+
 test('what cannot be a document is told, and the rest goes on: a folder', async () => {
   const folder = await workshop.folder('faults', {
     ...{
@@ -231,7 +245,7 @@ test('what cannot be a document is told, and the rest goes on: a folder', async 
   const result = await ingest('faults', folder);
   expect(result.remarks.sort()).toEqual([
     'refused broken.meta.json (broken): it is not a JSON object',
-    'refused huge.txt (huge): it has 2147483648 bytes; 49283072 are the most that a file may have',
+    `refused huge.txt (huge): it has 2147483648 bytes (2 GiB); ${AT_MOST}`,
     'refused latin.txt (latin): its txt is not valid UTF-8',
     'refused twice.txt (twice): there is another txt of twice',
     'skipped .hidden.txt (?): hidden',
@@ -289,7 +303,7 @@ test('what cannot be a document is told, and the rest goes on: a tar', async () 
     'refused ../evil.txt (../evil.txt): its path leads out of the source (..)',
     'refused /abs.txt (/abs.txt): its path is absolute',
     'refused a.txt (a): its txt is not valid UTF-8',
-    'refused huge.txt (huge): it has 52428800 bytes; 49283072 are the most that a file may have',
+    `refused huge.txt (huge): it has 52428800 bytes (50 MiB); ${AT_MOST}`,
   ]);
   expect((await documentOf('tarred', 'z')).formats.map(({ format }) => format)).toEqual(['meta', 'pdf', 'txt']);
 });

@@ -1,7 +1,7 @@
 /** Rows that describe documents and name their files: CSV, and lines of JSON. */
 import { isUtf8 } from 'node:buffer';
 import { Readable } from 'node:stream';
-import { parse } from 'csv-parse';
+import { CsvError, parse } from 'csv-parse';
 import { z } from 'zod';
 import type { GivenFile } from '../../../api-server/collections/ingest/read-document.js';
 import { readLines } from '../../../api-server/collections/ingest/lines.js';
@@ -66,13 +66,24 @@ export async function readCsv(chunks: AsyncIterable<Buffer>, schema: object): Pr
     listFiles: header.some((column) => column === 'text' || /^file(:|$)/.test(column)),
     rows: (async function* () {
       let number = 1;
-      for await (const cells of { [Symbol.asyncIterator]: () => records }) {
-        number += 1;
-        yield readCells(`row ${number}`, header, cells, cast);
+      try {
+        for await (const cells of { [Symbol.asyncIterator]: () => records }) {
+          number += 1;
+          yield readCells(`row ${number}`, header, cells, cast);
+        }
+      } catch (error) {
+        if (!(error instanceof CsvError)) throw error;
+        throw new Error(`Row ${number + 1} of the CSV cannot be read: ${faultOf(error)}`, { cause: error });
       }
     })(),
   };
 }
+
+/** Where a row ends that is too long, nobody knows: what follows cannot be read either. */
+const faultOf = ({ code, message }: CsvError): string =>
+  code === 'CSV_MAX_RECORD_SIZE'
+    ? 'it is longer than 64 MiB, or a quotation mark in it is never closed. Texts as long as that are better in files, named in a column "file".'
+    : `${message}.`;
 
 /** The parser would take what comes behind a byte order mark for text, whatever it is. */
 async function* withoutMark(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
