@@ -33,22 +33,31 @@ export function refuseUnstorableText(request: Request, _response: Response, next
 
 /** The first place in a JSON value that cannot be stored, as a JSON pointer. */
 export function findUnstorable(root: unknown): { pointer: string; detail: string } | undefined {
-  // A stack of our own: a body of 1 MiB can be nested half a million levels deep.
+  // A stack of our own: a body of 1 MiB can be nested half a million levels deep. Texts are never put on it, nor are their
+  // pointers made: a list may have a million of them.
+  if (typeof root === 'string') return isStorable(root) ? undefined : { pointer: '', detail: UNSTORABLE };
   const stack: { value: unknown; pointer: string; depth: number }[] = [{ value: root, pointer: '', depth: 0 }];
   for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
     const { value, pointer, depth } = top;
-    if (typeof value === 'string') {
-      if (!isStorable(value)) return { pointer, detail: 'a text with U+0000 or half a surrogate pair' };
-    } else if (typeof value === 'object' && value !== null) {
-      if (depth === DEEPEST) return { pointer, detail: `more than ${DEEPEST} levels` };
-      for (const [key, child] of Object.entries(value)) {
-        if (!isStorable(key)) return { pointer, detail: 'a name with U+0000 or half a surrogate pair' };
-        stack.push({ value: child, pointer: `${pointer}/${escapePointer(key)}`, depth: depth + 1 });
-      }
+    if (typeof value !== 'object' || value === null) continue;
+    if (depth === DEEPEST) return { pointer, detail: `more than ${DEEPEST} levels` };
+    for (const [key, child] of childrenOf(value)) {
+      if (!isStorable(key)) return { pointer, detail: 'a name with U+0000 or half a surrogate pair' };
+      if (typeof child === 'string' && !isStorable(child)) return { pointer: below(pointer, key), detail: UNSTORABLE };
+      if (typeof child === 'object') stack.push({ value: child, pointer: below(pointer, key), depth: depth + 1 });
     }
   }
   return undefined;
 }
+
+function* childrenOf(value: object): Generator<[string, unknown]> {
+  if (!Array.isArray(value)) yield* Object.entries(value);
+  else for (let index = 0; index < value.length; index += 1) yield [String(index), value[index]];
+}
+
+const UNSTORABLE = 'a text with U+0000 or half a surrogate pair';
+
+const below = (pointer: string, name: string): string => `${pointer}/${escapePointer(name)}`;
 
 /** RFC 6901, section 3: `~` and `/` in a name are written `~0` and `~1`. */
 export const escapePointer = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1');
