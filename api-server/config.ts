@@ -34,6 +34,11 @@ const count = (fallback: string) =>
 
 const flag = z.enum(['true', 'false'], 'must be true or false').default('false');
 
+const searchUrl = z
+  .string()
+  .refine(url(['http:', 'https:']), 'must be a URL that starts with http:// or https://')
+  .optional();
+
 const storage = {
   S3_BUCKET: z.string().optional(),
   S3_ENDPOINT: z
@@ -80,6 +85,7 @@ const environment = z
       .string('is missing: it must be stomp://host:port, stomp+ssl://, ws:// or wss://, several separated by commas')
       .transform((text) => text.split(',').map((part) => part.trim()))
       .refine((urls) => urls.every(url(BROKER_SCHEMES)), 'must be stomp://, stomp+ssl://, ws:// or wss:// URLs'),
+    SEARCH_URL: searchUrl,
     ...storage,
     PACKAGER_KEY: z
       .string('is missing: it must be the secret that packagers send, at least 16 characters')
@@ -119,6 +125,8 @@ export function readApiServerConfig(env: Readonly<Record<string, string | undefi
     /** Undefined: the embedded database in `dataDir`. */
     databaseUrl: value.DATABASE_URL,
     brokerUrls: value.BROKER_URL,
+    /** Undefined: the database searches. */
+    searchUrl: value.SEARCH_URL,
     /** Undefined: archives are in `dataDir`/archives. */
     s3: value.S3_BUCKET === undefined ? undefined : s3Config(value, value.S3_BUCKET),
     dataDir: value.DATA_DIR,
@@ -147,6 +155,17 @@ export function readApiServerConfig(env: Readonly<Record<string, string | undefi
 export function readStorageConfig(env: Readonly<Record<string, string | undefined>>) {
   const value = parseSet(z.object(storage).superRefine(checkStorage), env);
   return { s3: value.S3_BUCKET === undefined ? undefined : s3Config(value, value.S3_BUCKET), dataDir: value.DATA_DIR };
+}
+
+/**
+ * Where the search engine is, for operators' commands.
+ * @throws {ConfigError}
+ */
+export function readSearchConfig(env: Readonly<Record<string, string | undefined>>) {
+  const message = 'is missing: it must be the URL of the search engine, such as http://host:9200';
+  const needed = searchUrl.refine((value) => value !== undefined, message);
+  const { SEARCH_URL } = parseSet(z.object({ SEARCH_URL: needed }), env);
+  return { searchUrl: SEARCH_URL ?? '' };
 }
 
 function parseSet<T>(schema: z.ZodType<T>, env: Readonly<Record<string, string | undefined>>): T {

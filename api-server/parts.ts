@@ -3,6 +3,7 @@ import type { Knex } from 'knex';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { ApiServerConfig } from './config.js';
+import type { SearchEngine } from './collections/search-engine/search-engine.js';
 import type { ContentStore } from './documents/content-store/content-store.js';
 import type { Dumps } from './dumps/dumps.js';
 
@@ -14,6 +15,8 @@ export interface Parts {
   embedded: boolean;
   /** Where the files of documents are. */
   content: ContentStore;
+  /** What finds documents. */
+  searchEngine: SearchEngine;
   log: Logger;
   /** Where features register what they count. */
   metrics: Registry;

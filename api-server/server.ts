@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Express } from 'express';
 import type { Logger } from 'pino';
 import { Registry, collectDefaultMetrics } from 'prom-client';
+import { openEngine } from './collections/search-engine/open-engine.js';
 import type { ApiServerConfig } from './config.js';
 import { openDatabase } from './db/open-database.js';
 import { openContentStore } from './documents/content-store/open-content-store.js';
@@ -45,7 +46,8 @@ export async function startApiServer(config: ApiServerConfig, { log }: { log: Lo
     const dumps = createDumps(config, { knex, log, metrics });
     releases.push(() => dumps.close());
     const running = new Set<Promise<void>>();
-    const parts: Parts = { config, knex, embedded, content, log, metrics, dumps };
+    const searchEngine = openEngine(config, { knex, content });
+    const parts: Parts = { config, knex, embedded, content, searchEngine, log, metrics, dumps };
     // What is still at work for clients that have gone ends before the database does.
     releases.push(() => allSettled(running));
     const server = await listen(createApp(parts, running), config);

@@ -37,6 +37,13 @@ program
   .description('read back every file that was ingested, and name what is corrupt (DATABASE_URL and S3_…, or DATA_DIR)')
   .option('--sweep', 'delete segments that no file lies in, and what killed processes left')
   .action(async (options: { sweep?: boolean }) => (await import('./verify.js')).runVerify(options));
+program
+  .command('reindex')
+  .description(
+    'fill the index of a collection in the search engine anew (SEARCH_URL, DATABASE_URL and S3_…, or DATA_DIR)',
+  )
+  .argument('<collection>', 'id of the collection')
+  .action(async (collection: string) => (await import('./reindex.js')).runReindex(collection));
 addKeyCommands(
   program.command('keys').description('make, list, rotate and revoke keys, and set quotas (DATABASE_URL, or DATA_DIR)'),
 );

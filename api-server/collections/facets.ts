@@ -41,8 +41,8 @@ export type Matching = () => Knex.QueryBuilder;
 
 type Compute = (knex: Knex, matching: Matching) => Promise<Omit<Facet, 'missing'> & { documents: number }>;
 
-const DEFAULT_SIZE = 10;
-const MOST_BUCKETS = 1_000;
+export const DEFAULT_SIZE = 10;
+export const MOST_BUCKETS = 1_000;
 
 /**
  * What computes the wanted facets, once it is known how many documents match.

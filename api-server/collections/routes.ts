@@ -19,6 +19,7 @@ import {
 import { ingestRoutes } from './ingest/routes.js';
 import { schemaOf } from './metadata-schema.js';
 import { namesOf } from './query/fields.js';
+import { takeInWritten } from './search-engine/take-in.js';
 import { search, type Search } from './search.js';
 import { watchRoutes } from './watches/routes.js';
 
@@ -50,6 +51,7 @@ export function collectionRoutes(parts: Parts): Route[] {
 
   async function create(request: Request): Promise<Answer> {
     const collection = await createCollection(knex, request.body as NewCollection);
+    await takeInWritten(parts, collection);
     const headers = { Location: `/api/collections/${collection.id}` };
     return { status: 201, headers, json: { create: 'success', ...(await describe(collection)) } };
   }

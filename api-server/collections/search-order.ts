@@ -36,6 +36,12 @@ const FEW = 20_000;
 /** Longer titles are put in order by their beginnings. Characters. */
 const LONGEST_KEY = 200;
 
+/** What a search engine sorts by. */
+export const sortKeysOf = ({ date, title }: Pick<Found, 'date' | 'title'>) => ({
+  ...(date !== null && { date_key: date.slice(0, LONGEST_KEY).toWellFormed() }),
+  ...(title !== null && { title_key: title.toLowerCase().slice(0, LONGEST_KEY).toWellFormed() }),
+});
+
 /** A page of the matching documents, and one more where there is a next page. */
 export function pageOf(
   knex: Knex,

@@ -1,12 +1,11 @@
 /** Searching a collection: how many documents match, a page of them, and how they are spread. */
-import type { Knex } from 'knex';
 import type { Parts } from '../parts.js';
 import type { Collection } from './collections.js';
-import { compileFacets, type Facet, type FacetWish } from './facets.js';
+import type { Facet, FacetWish } from './facets.js';
 import { highlightsOf } from './highlights.js';
-import { matchingDocuments, preferIndexes, searchableOf } from './matching.js';
+import { searchableOf } from './matching.js';
 import { compileQuery } from './query/compile-query.js';
-import { MOST_RANKED, pageOf, readCursor, writeCursor, type Found, type Sort } from './search-order.js';
+import { readCursor, writeCursor, type Found, type Sort } from './search-order.js';
 
 export interface Search {
   query: unknown;
@@ -32,25 +31,15 @@ const DEFAULT_LIMIT = 10;
 
 /** @throws {ProblemError} `query-not-supported`, `cursor-invalid` */
 export async function search(
-  parts: Pick<Parts, 'knex' | 'content' | 'log'>,
+  parts: Pick<Parts, 'knex' | 'content' | 'log' | 'searchEngine'>,
   collection: Collection,
   { query, facets = {}, sort = 'ref', highlight = false, limit = DEFAULT_LIMIT, cursor }: Search,
 ): Promise<SearchResult> {
   const searchable = await searchableOf(parts.knex, collection);
   const compiled = compileQuery(query, searchable);
-  const computeFacets = compileFacets(facets, searchable);
   const scope = { collection, query, sort };
   const after = cursor === undefined ? undefined : readCursor(scope, cursor);
-  const found = await atOneMoment(parts.knex, async (trx) => {
-    const matching = () => matchingDocuments(trx, collection, compiled);
-    const count = await matching().count<{ count: string }[]>({ count: '*' }).first();
-    const hits = Number(count?.count ?? 0);
-    return {
-      hits,
-      page: limit === 0 ? [] : await pageOf(trx, matching(), compiled, { sort, after, limit, hits }),
-      facets: await computeFacets(trx, matching, hits),
-    };
-  });
+  const found = await parts.searchEngine.find(collection, { compiled, searchable, facets, sort, after, limit });
   const page = found.page.slice(0, limit);
   const last = found.page.length > limit ? page.at(-1) : undefined;
   const passages = highlight ? await highlightsOf(parts, page, compiled.marks, collection.language) : undefined;
@@ -58,18 +47,9 @@ export async function search(
     hits: found.hits,
     documents: page.map((document) => describe(document, sort, passages)),
     facets: found.facets,
-    ...(sort === 'relevance' && { ranked: { candidates: Math.min(found.hits, MOST_RANKED), of: found.hits } }),
+    ...(sort === 'relevance' && { ranked: { candidates: found.ranked, of: found.hits } }),
     ...(last !== undefined && { next: writeCursor(scope, last) }),
   };
-}
-
-/** What is counted, listed and spread are the same documents, whatever is ingested meanwhile. */
-function atOneMoment<T>(knex: Knex, work: (trx: Knex.Transaction) => Promise<T>): Promise<T> {
-  const prepared = async (trx: Knex.Transaction) => {
-    await preferIndexes(trx);
-    return work(trx);
-  };
-  return knex.transaction(prepared, { isolationLevel: 'repeatable read', readOnly: true });
 }
 
 function describe(

@@ -1,9 +1,11 @@
 /** Makes a docset: its members are fixed at this moment, by one statement, however many there are. */
 import type { Knex } from 'knex';
 import { meantCollection, type Collection } from '../collections/collections.js';
-import { compileFor, matchingDocuments, preferIndexes } from '../collections/matching.js';
+import { compileFor } from '../collections/matching.js';
+import type { SearchEngine } from '../collections/search-engine/search-engine.js';
 import { ProblemError } from '../http/problems.js';
 import type { Caller } from '../miners/caller.js';
+import type { Parts } from '../parts.js';
 import { findSources, insertCombined, type SetOperation } from './combine-docsets.js';
 import type { Docset } from './docsets.js';
 import { insertListed, insertUnknown, refuseUnknown, withNamedMembers, type NamedMember } from './named-members.js';
@@ -31,13 +33,18 @@ export type Origin =
  * @throws {ProblemError} `docset-empty`, `members-…`, `query-not-supported`, `collection-…`, and what docsets that are not to be had
  * are answered with; then nothing was written
  */
-export async function makeDocset(knex: Knex, caller: Caller, facts: DocsetFacts, origin: Origin): Promise<string> {
+export async function makeDocset(
+  { knex, searchEngine }: Pick<Parts, 'knex' | 'searchEngine'>,
+  caller: Caller,
+  facts: DocsetFacts,
+  origin: Origin,
+): Promise<string> {
   switch (origin.type) {
     case 'query': {
       const collection = await meantCollection(knex, facts.collection);
       return inOneView(knex, async (trx) => {
         const id = await insertDocset(trx, caller, facts, await rowOfQuery(trx, collection, origin.query));
-        return settle(trx, id, { members: await insertFound(trx, id, collection, origin.query) });
+        return settle(trx, id, { members: await insertFound(trx, searchEngine, id, collection, origin.query) });
       });
     }
     case 'named': {
@@ -133,14 +140,16 @@ async function insertDocset(
 
 async function insertFound(
   trx: Knex.Transaction,
+  searchEngine: SearchEngine,
   docset: string,
   collection: Collection,
   query: unknown,
 ): Promise<number> {
   const compiled = await compileFor(trx, collection, query);
-  await preferIndexes(trx);
-  const matching = matchingDocuments(trx, collection, compiled);
-  const members = matching.select(trx.raw('?::text', [docset]), 'd.ref', 'd.id').toSQL();
+  const matching = await searchEngine.matching(trx, collection, compiled);
+  const members = matching()
+    .select(trx.raw('?::text', [docset]), 'd.ref', 'd.id')
+    .toSQL();
   const { rowCount } = await trx.raw<{ rowCount: number }>(
     `insert into docset_members (docset_id, ref, document_id) ${members.sql}`,
     [...members.bindings],

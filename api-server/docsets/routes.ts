@@ -59,7 +59,7 @@ export function docsetRoutes(parts: Parts): Route[] {
 
   async function make(request: Request, caller: Caller): Promise<Answer> {
     const { facts, origin } = readWish(request);
-    const id = await makeDocset(knex, caller, facts, origin);
+    const id = await makeDocset(parts, caller, facts, origin);
     const headers = { Location: `/api/docsets/${id}` };
     return { status: 201, headers, json: { create: 'success', ...describe(await findDocset(knex, id)) } };
   }

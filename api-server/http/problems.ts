@@ -304,6 +304,17 @@ export const PROBLEMS = {
     title: 'The query took too long',
     description: 'The database gave it up after a minute. Make the query narrower, or try again when less is going on.',
   },
+  'search-engine-unavailable': {
+    status: 503,
+    title: 'The search engine cannot be reached',
+    description: 'Nothing was found or made. Try again after the time in Retry-After.',
+  },
+  'search-index-behind': {
+    status: 503,
+    title: 'The search engine does not have all documents yet',
+    description:
+      'The collection has changed since its index was filled, and an answer would not be complete. Try again after the time in Retry-After; where that does not help, the people who run this service fill it with `adit reindex`.',
+  },
   'database-unavailable': {
     status: 503,
     title: 'The database cannot be reached',

@@ -1,9 +1,10 @@
 /** The query compiler against an evaluator that is too slow to be wrong, on documents and queries made up by fast-check. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { findCollection } from '../../api-server/collections/collections.js';
 import { compileQuery } from '../../api-server/collections/query/compile-query.js';
 import { fill, type FreshApiServer } from './fresh-api-server.js';
-import { onEachDatabase } from './on-each-database.js';
+import { onEachSearchEngine } from './on-each-search-engine.js';
 
 type Scalar = string | number | boolean;
 type Leaf = Scalar | null | Scalar[];
@@ -204,7 +205,7 @@ const { query } = fc.letrec<{ query: object; clauses: object }>((tie) => ({
   ),
 }));
 
-onEachDatabase((start) => {
+onEachSearchEngine((start) => {
   let server: FreshApiServer;
   let documents: Doc[];
   beforeAll(async () => {
@@ -357,13 +358,12 @@ test.each([
 });
 
 async function find(server: FreshApiServer, tree: unknown, collection = 'c'): Promise<string[]> {
-  const { sql, bindings } = compileQuery(tree, SEARCHABLE);
-  const rows = await server.parts
-    .knex('documents as d')
-    .where('d.collection_id', collection)
-    .whereRaw(sql, [...bindings])
-    .select<{ ref: string }[]>('ref');
-  return rows.map(({ ref }) => ref).sort();
+  const { knex, searchEngine } = server.parts;
+  const wish = { searchable: SEARCHABLE, facets: {}, sort: 'ref', after: undefined, limit: 100 } as const;
+  const compiled = compileQuery(tree, SEARCHABLE);
+  const { hits, page } = await searchEngine.find(await findCollection(knex, collection), { ...wish, compiled });
+  expect(page.length).toBe(hits);
+  return page.map(({ ref }) => ref);
 }
 
 test('a member of an object that no document has is refused, too', () => {

@@ -9,6 +9,7 @@ import express from 'express';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { readApiServerConfig } from '../../api-server/config.js';
+import { openEngine } from '../../api-server/collections/search-engine/open-engine.js';
 import { openDatabase } from '../../api-server/db/open-database.js';
 import { openContentStore } from '../../api-server/documents/content-store/open-content-store.js';
 import { createDumps } from '../../api-server/dumps/dumps.js';
@@ -160,7 +161,16 @@ async function serveFromMemory(service: Service, docset: string): Promise<{ url:
       : route,
   );
   const app = express().use(
-    createApp({ config, knex, embedded: false, content, log, metrics, dumps: { ...dumps, routes } }),
+    createApp({
+      config,
+      knex,
+      embedded: false,
+      content,
+      log,
+      metrics,
+      searchEngine: openEngine(config, { knex, content }),
+      dumps: { ...dumps, routes },
+    }),
   );
   const server = createServer(app).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));

@@ -1,11 +1,13 @@
 /** Real servers for tests: `describeOn('activemq', 'drain', () => { … startActiveMQ() … })`. */
 import { describe, test } from '@jest/globals';
 import { findActiveMQ } from './activemq.js';
+import { findOpenSearch } from './opensearch.js';
 import { findPostgreSQL } from './postgresql.js';
 import { findRadosgw } from './radosgw.js';
 
 export * from './activemq.js';
 export * from './free-ports.js';
+export * from './opensearch.js';
 export * from './postgresql.js';
 export * from './radosgw.js';
 export * from './run-folder.js';
@@ -17,6 +19,7 @@ export * from './wait-until.js';
 const FOUND = {
   activemq: () => findActiveMQ() !== undefined,
   'activemq-debian': () => findActiveMQ('debian') !== undefined,
+  opensearch: () => findOpenSearch() !== undefined,
   postgresql: () => findPostgreSQL() !== undefined,
   radosgw: () => findRadosgw() !== undefined,
 };

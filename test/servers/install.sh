@@ -4,7 +4,7 @@
 #   test/servers/install.sh                        all of them
 #   test/servers/install.sh activemq postgresql    only these
 #
-# Servers: activemq, activemq-debian, postgresql, radosgw; and readers, the programs with which people open archives; and
+# Servers: activemq, activemq-debian, opensearch, postgresql, radosgw; and readers, the programs with which people open archives; and
 # examples, what the examples for miners are written in.
 # For Debian 12, as root (or with sudo).
 # What no Debian package brings goes to $ADIT_SERVERS (default: adit-servers in the user's cache folder).
@@ -64,6 +64,21 @@ install_activemq_debian() {
   install_packages activemq libxstream-java
 }
 
+# OpenSearch's modules at the version that opensearch/pom.xml pins.
+install_opensearch() {
+  local pom=$here/opensearch/pom.xml version target building
+  version=$(sed -n 's:.*<opensearch.version>\(.*\)</opensearch.version>.*:\1:p' "$pom")
+  target=$cache/opensearch-$version
+  [ -d "$target" ] && return
+  [ "$(java_major)" -ge 17 ] || install_packages openjdk-17-jre-headless
+  command -v mvn >/dev/null || install_packages maven
+  mkdir -p "$cache"
+  building=$(mktemp -d "$cache/building.XXXXXX")
+  mvn -q -B -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$building/lib"
+  mv -T "$building/lib" "$target" 2>/dev/null || [ -d "$target" ]
+  rm -rf "$building"
+}
+
 install_postgresql() {
   compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || install_packages postgresql
 }
@@ -101,12 +116,12 @@ install_examples() {
   cp "$wanted" "$target/requirements.txt"
 }
 
-[ $# -gt 0 ] || set -- activemq activemq-debian postgresql radosgw readers examples
+[ $# -gt 0 ] || set -- activemq activemq-debian opensearch postgresql radosgw readers examples
 for server in "$@"; do
   case $server in
-    activemq | activemq-debian | postgresql | radosgw | readers | examples) "install_${server//-/_}" ;;
+    activemq | activemq-debian | opensearch | postgresql | radosgw | readers | examples) "install_${server//-/_}" ;;
     *)
-      echo "install.sh: no such server: $server (activemq, activemq-debian, postgresql, radosgw, readers, examples)" >&2
+      echo "install.sh: no such server: $server (activemq, activemq-debian, opensearch, postgresql, radosgw, readers, examples)" >&2
       exit 2
       ;;
   esac

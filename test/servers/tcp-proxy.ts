@@ -19,8 +19,8 @@ export interface TcpProxy {
   close(): Promise<void>;
 }
 
-/** Listens on a free port of loopback and passes everything on to `port`. */
-export async function startTcpProxy(port: number): Promise<TcpProxy> {
+/** Listens on a port of loopback, by default a free one, and passes everything on to `port`. */
+export async function startTcpProxy(port: number, own = 0): Promise<TcpProxy> {
   const pairs = new Set<[Socket, Socket]>();
   let bytes = 0;
   let connections = 0;
@@ -49,7 +49,7 @@ export async function startTcpProxy(port: number): Promise<TcpProxy> {
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ port: 0, host: '127.0.0.1' }, resolve);
+    server.listen({ port: own, host: '127.0.0.1' }, resolve);
   });
   const stall = (): void => {
     stalled = true;

@@ -5,6 +5,7 @@ import { param, queryParam, type Answer, type Route } from '../../http/route.js'
 import type { Role } from '../../miners/caller.js';
 import type { Parts } from '../../parts.js';
 import { findCollection } from '../collections.js';
+import { takeInWritten } from '../search-engine/take-in.js';
 import { ingest, renewStatistics } from './ingest.js';
 import { compareWithSource, findOpenRun, findRun, finishRun, startRun, type Compared, type IngestRun } from './runs.js';
 
@@ -29,7 +30,9 @@ export function ingestRoutes(parts: Parts): Route[] {
     const collection = await collectionOf(request);
     const run = queryParam(request, 'ingest');
     const open = run === undefined ? undefined : await findOpenRun(knex, collection, run);
-    return { json: await ingest(parts, collection, request, open) };
+    const report = await ingest(parts, collection, request, open);
+    await takeInWritten(parts, collection);
+    return { json: report };
   }
 
   async function start(request: Request): Promise<Answer> {
@@ -49,10 +52,12 @@ export function ingestRoutes(parts: Parts): Route[] {
   }
 
   async function finish(request: Request): Promise<Answer> {
-    const run = await findOpenRun(knex, await collectionOf(request), param(request, 'ingest'));
+    const collection = await collectionOf(request);
+    const run = await findOpenRun(knex, collection, param(request, 'ingest'));
     const { withdraw, most = false } = request.body as { withdraw: boolean; most?: boolean };
     const finished = await finishRun(knex, run, { withdraw, most });
     await renewStatistics(parts, Infinity);
+    await takeInWritten(parts, collection);
     return { json: describe(finished) };
   }
 }

@@ -1,5 +1,15 @@
 /** `match`, `match_phrase`, `multi_match`: words of the text, or of a field of the metadata, as the language's rules cut them. */
 import { atLeast, boosted } from './combine.js';
+import {
+  allWordsDsl,
+  anyWordDsl,
+  minimumWordsDsl,
+  phraseDsl,
+  prefixDsl,
+  webSearchDsl,
+  wordPrefixDsl,
+  type Dsl,
+} from './dsl.js';
 import { fieldOf, jsonOf, type Field } from './fields.js';
 import { minimumOf, readMinimum, type Minimum } from './minimum.js';
 import {
@@ -117,7 +127,13 @@ export function matchWords(field: Field, text: string, demand: Demand, context: 
   countClauses(context, pieces.length);
   const words = pieces.map((piece) => tsquery('plainto_tsquery', piece, context));
   const whole = demand.type === 'all' ? tsquery('plainto_tsquery', text, context) : join(words, ' || ');
-  const found = matchTsquery(field, whole, { prefilter: whole, marks: words }, context);
+  const dsl =
+    demand.type === 'minimum'
+      ? minimumWordsDsl(field, text, demand.minimum)
+      : demand.type === 'all'
+        ? allWordsDsl(field, text)
+        : anyWordDsl(field, pieces);
+  const found = matchTsquery(field, whole, { prefilter: whole, marks: words, dsl }, context);
   if (demand.type !== 'minimum') return found;
   return withMinimum(field, found, words, demand.minimum, context);
 }
@@ -156,16 +172,21 @@ export function matchPhrase(field: Field, text: string, context: Context): Compi
   const phrase = tsquery('phraseto_tsquery', text, context);
   // An index of all the metadata does not know where in which field a word stands.
   const prefilter = tsquery('plainto_tsquery', text, context);
-  return matchTsquery(field, phrase, { prefilter, marks: [phrase] }, context);
+  return matchTsquery(field, phrase, { prefilter, marks: [phrase], dsl: phraseDsl(field, text) }, context);
 }
 
 /** A word of the index begins with this, which is not cut down to a stem, but made lower case as words there are. */
 export function matchWordPrefix(field: Field, beginning: string, context: Context): Compiled {
-  if (field.type === 'ref') return plain('starts_with(d.ref, ?)', [beginning]);
+  if (field.type === 'ref') return plain('starts_with(d.ref, ?)', [beginning], prefixDsl(field, beginning));
   countClauses(context);
   const lexeme = beginning.toLowerCase().replaceAll('\\', '\\\\').replaceAll("'", "''");
   const query = { sql: '?::tsquery', bindings: [`'${lexeme}':*`] };
-  return matchTsquery(field, query, { prefilter: query, marks: [query] }, context);
+  return matchTsquery(
+    field,
+    query,
+    { prefilter: query, marks: [query], dsl: wordPrefixDsl(field, beginning) },
+    context,
+  );
 }
 
 /** A text as for a web search: words, "phrases", or, -without. */
@@ -173,7 +194,7 @@ export function matchWebSearch(text: string, context: Context): Compiled {
   countClauses(context, text.trim().split(/\s+/u).length);
   const query = tsquery('websearch_to_tsquery', text, context);
   const marks = markable(text).map((piece) => tsquery('phraseto_tsquery', piece, context));
-  return matchTsquery({ type: 'text' }, query, { prefilter: query, marks }, context);
+  return matchTsquery({ type: 'text' }, query, { prefilter: query, marks, dsl: webSearchDsl(text) }, context);
 }
 
 /** The phrases and words that a web search wants. */
@@ -195,7 +216,7 @@ const tsquery = (name: ToTsquery, text: string, { language }: Context): Conditio
 function matchTsquery(
   field: Exclude<Field, { type: 'ref' }>,
   query: Condition,
-  { prefilter, marks }: { prefilter: Condition; marks: readonly Condition[] },
+  { prefilter, marks, dsl }: { prefilter: Condition; marks: readonly Condition[]; dsl: Dsl },
   context: Context,
 ): Compiled {
   const vector = vectorOf(field, context);
@@ -205,7 +226,7 @@ function matchTsquery(
     bindings: [...vector.bindings, ...query.bindings],
   };
   if (field.type === 'text') {
-    return { sql: `d.tsv @@ (${query.sql})`, bindings: query.bindings, scores: [score], marks };
+    return { sql: `d.tsv @@ (${query.sql})`, bindings: query.bindings, scores: [score], marks, dsl };
   }
   return {
     // Metadata that are very large have no vector.
@@ -213,6 +234,7 @@ function matchTsquery(
     bindings: [...prefilter.bindings, ...vector.bindings, ...query.bindings],
     scores: [score],
     marks: [],
+    dsl,
   };
 }
 

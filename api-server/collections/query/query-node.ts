@@ -1,6 +1,7 @@
 /** What every clause of a query is made of, and becomes. */
 import { ProblemError } from '../../http/problems.js';
 import { escapePointer } from '../../http/request-body.js';
+import type { Dsl } from './dsl.js';
 
 /** A piece of SQL over `documents d`. Conditions are never NULL, so that NOT is a complement. */
 export interface Condition {
@@ -15,6 +16,8 @@ export interface Compiled extends Condition {
   scores: readonly Condition[];
   /** What to mark in a text: tsqueries. */
   marks: readonly Condition[];
+  /** The same in the language of a search engine. */
+  dsl: Dsl;
 }
 
 /** What of a collection matters to a query. */
@@ -107,9 +110,10 @@ export function isObject(node: QueryNode): node is Record<string, QueryNode> {
 }
 
 /** A condition that says nothing of relevance. */
-export const plain = (sql: string, bindings: readonly Binding[] = []): Compiled => ({
+export const plain = (sql: string, bindings: readonly Binding[], dsl: Dsl): Compiled => ({
   sql,
   bindings,
+  dsl,
   scores: [],
   marks: [],
 });

@@ -3,6 +3,7 @@
  * numbers, or texts that read as numbers, they are compared as numbers; else by their UTF-8 bytes, which puts ISO dates in order.
  * A date is as long as its bound: 1899-12-31 is not after 1899, as in Elasticsearch.
  */
+import { boundDsl, valueDsl } from './dsl.js';
 import { anyValue, textOf, valueField } from './fields.js';
 import {
   below,
@@ -20,6 +21,7 @@ import {
 import { PLAIN_NUMBER } from './term.js';
 
 const OPERATORS = { gt: '>', gte: '>=', lt: '<', lte: '<=' } as const;
+const RANGE_OPERATORS = ['gt', 'gte', 'lt', 'lte'] as const;
 /** PLAIN_NUMBER for PostgreSQL, without a question mark: that is a placeholder. */
 export const SQL_NUMBER = '^-{0,1}(0|[1-9][0-9]{0,14})(\\.[0-9]{1,15}){0,1}$';
 const PARTIAL_DATE = /^\d{4}(-\d{2}){0,2}$/;
@@ -32,9 +34,10 @@ export function compileRange(content: QueryNode, context: Context): Compiled {
   const field = valueField(name, at);
   const options = knownOptions(inner, at, [...Object.keys(OPERATORS), 'boost']);
   boostOf(options, at);
-  const bounds = Object.entries(OPERATORS).flatMap(([option, operator]) => {
+  const bounds = RANGE_OPERATORS.flatMap((option) => {
+    const operator = OPERATORS[option];
     const bound = options[option];
-    return bound === undefined ? [] : [{ operator, bound: readBound(bound, below(at, option)) }];
+    return bound === undefined ? [] : [{ option, operator, bound: readBound(bound, below(at, option)) }];
   });
   if (bounds.length === 0) return refuse(at.pointer, 'A range needs gt, gte, lt or lte.');
   const { sql, bindings } = anyValue(field, (found) => {
@@ -42,7 +45,15 @@ export function compileRange(content: QueryNode, context: Context): Compiled {
     const within = join(comparisons, ' and ');
     return { sql: `(jsonb_typeof(${found}) in ('string', 'number') and ${within.sql})`, bindings: within.bindings };
   });
-  return plain(sql, bindings);
+  const dsl = valueDsl(
+    field,
+    bounds.map(({ option, bound }) => {
+      const text = String(bound);
+      const isNumber = typeof bound === 'number' || PLAIN_NUMBER.test(bound);
+      return boundDsl({ operator: option, text, isNumber, isDate: PARTIAL_DATE.test(text) });
+    }),
+  );
+  return plain(sql, bindings, dsl);
 }
 
 function readBound(bound: QueryNode, { pointer }: Context): string | number {

@@ -1,5 +1,6 @@
 /** `term`, `terms`, `ids`: a field of the metadata is exactly this value, or one of these, or is a list that has it. */
-import { jsonPathOf, valueField, type Field, type Path } from './fields.js';
+import { isOneOfDsl, withoutScoreDsl } from './dsl.js';
+import { jsonPathOf, valueField, type Field } from './fields.js';
 import {
   below,
   boostOf,
@@ -61,7 +62,7 @@ export function compileIds(content: QueryNode, context: Context): Compiled {
       'An id is the number of a document; for refs use terms with the field ref.',
     );
   });
-  return plain('d.id = any(?::bigint[])', [ids]);
+  return plain('d.id = any(?::bigint[])', [ids], withoutScoreDsl({ ids: { values: ids } }));
 }
 
 function readList(node: QueryNode, { pointer }: Context): readonly QueryNode[] {
@@ -71,20 +72,30 @@ function readList(node: QueryNode, { pointer }: Context): readonly QueryNode[] {
 }
 
 export function isOneOf(field: Exclude<Field, { type: 'text' }>, values: readonly Scalar[]): Compiled {
-  if (field.type === 'ref') return plain('d.ref = any(?::text[])', [values.map(String)]);
+  if (field.type === 'ref') {
+    const refs = values.map(String);
+    return plain('d.ref = any(?::text[])', [refs], isOneOfDsl(field, refs));
+  }
   const spelled = values.flatMap(spellings);
   const [name, ...rest] = field.path;
-  if (rest.length > 0) return isNestedOneOf(field.path, spelled);
+  if (rest.length > 0) return isNestedOneOf(field, spelled);
   const patterns = spelled.flatMap((spelling) => [{ [String(name)]: spelling }, { [String(name)]: [spelling] }]);
   // An ANY is one scan of the index for each pattern, as OR would be, and one placeholder for all.
-  return plain('d.metadata @> any(?::text[]::jsonb[])', [patterns.map((pattern) => JSON.stringify(pattern))]);
+  return plain(
+    'd.metadata @> any(?::text[]::jsonb[])',
+    [patterns.map((pattern) => JSON.stringify(pattern))],
+    isOneOfDsl(field, spelled),
+  );
 }
 
+type MetadataField = Extract<Field, { type: 'metadata' }>;
+
 /** The index answers this, too, whatever lists and objects are on the way. */
-function isNestedOneOf(path: Path, spelled: readonly Scalar[]): Compiled {
-  if (spelled.length === 0) return plain('false');
+function isNestedOneOf(field: MetadataField, spelled: readonly Scalar[]): Compiled {
+  const dsl = isOneOfDsl(field, spelled);
+  if (spelled.length === 0) return plain('false', [], dsl);
   const equal = spelled.map((spelling) => `@ == ${JSON.stringify(spelling)}`);
-  return plain('d.metadata @@ ?::jsonpath', [`exists(${jsonPathOf(path)} ? (${equal.join(' || ')}))`]);
+  return plain('d.metadata @@ ?::jsonpath', [`exists(${jsonPathOf(field.path)} ? (${equal.join(' || ')}))`], dsl);
 }
 
 /** Clients send numbers as texts and the other way round; the index of the first Adit did not mind. */

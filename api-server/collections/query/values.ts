@@ -1,4 +1,5 @@
 /** `exists` and `prefix`: that a field has a value, and how it begins. */
+import { prefixDsl, valueDsl, withoutScoreDsl } from './dsl.js';
 import { anyValue, fieldOf, textOf, valueField } from './fields.js';
 import {
   below,
@@ -15,6 +16,7 @@ import {
 
 /** The format that the text of a document is in. */
 const TEXT = 'txt';
+const HAS_TEXT = withoutScoreDsl({ term: { has_text: true } });
 
 export function compileExists(content: QueryNode, context: Context): Compiled {
   const options = knownOptions(content, context, ['field', 'boost']);
@@ -29,10 +31,10 @@ export function compileExists(content: QueryNode, context: Context): Compiled {
 export function hasValue(name: string, context: Context): Compiled {
   const field = fieldOf(name, context);
   if (field.type === 'text') {
-    return plain('exists (select 1 from files where files.document_id = d.id and files.format = ?)', [TEXT]);
+    return plain('exists (select 1 from files where files.document_id = d.id and files.format = ?)', [TEXT], HAS_TEXT);
   }
   const { sql, bindings } = anyValue(field, (found) => ({ sql: `jsonb_typeof(${found}) <> 'null'`, bindings: [] }));
-  return plain(sql, bindings);
+  return plain(sql, bindings, valueDsl(field, []));
 }
 
 /** The whole value begins with this, in the same upper and lower case, as a `term` would be. */
@@ -46,10 +48,10 @@ export function compilePrefix(content: QueryNode, context: Context): Compiled {
   boostOf(options, at);
   const { value } = options;
   if (typeof value !== 'string') return refuse(at.pointer, 'A prefix is a text.');
-  if (field.type === 'ref') return plain('starts_with(d.ref, ?)', [value]);
+  if (field.type === 'ref') return plain('starts_with(d.ref, ?)', [value], prefixDsl(field, value));
   const { sql, bindings } = anyValue(field, (found) => ({
     sql: `(jsonb_typeof(${found}) in ('string', 'number') and starts_with(${textOf(found)}, ?))`,
     bindings: [value],
   }));
-  return plain(sql, bindings);
+  return plain(sql, bindings, prefixDsl(field, value));
 }
