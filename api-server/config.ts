@@ -162,10 +162,11 @@ export function readStorageConfig(env: Readonly<Record<string, string | undefine
  * @throws {ConfigError}
  */
 export function readSearchConfig(env: Readonly<Record<string, string | undefined>>) {
-  const message = 'is missing: it must be the URL of the search engine, such as http://host:9200';
-  const needed = searchUrl.refine((value) => value !== undefined, message);
+  const needed = z
+    .string('is missing: it must be the URL of the search engine, such as http://host:9200')
+    .refine(url(['http:', 'https:']), 'must be a URL that starts with http:// or https://');
   const { SEARCH_URL } = parseSet(z.object({ SEARCH_URL: needed }), env);
-  return { searchUrl: SEARCH_URL ?? '' };
+  return { searchUrl: SEARCH_URL };
 }
 
 function parseSet<T>(schema: z.ZodType<T>, env: Readonly<Record<string, string | undefined>>): T {
