@@ -1,5 +1,6 @@
 /** `adit docset create | upload | list | show | members | union | intersect | minus | copy | delete` */
 import { clientOf, harmless, print, printJson, printTable, readQuery, type MinerOptions } from './miner-settings.js';
+import { RefusedError } from './miner/errors.js';
 import type { SetOperation } from './miner-commands.js';
 import type { Docset, NewDocset } from './miner/miner-client.js';
 
@@ -20,11 +21,22 @@ export async function createDocset(collection: string, query: string, options: D
 export async function uploadDocset(file: string, options: UploadOptions): Promise<void> {
   const { name, collection, skipUnknown = false } = options;
   const client = clientOf(options);
-  const made = await client.uploadDocset(file, { name, collection, unknown: skipUnknown ? 'report' : 'refuse' });
+  const facts = { name, collection, unknown: skipUnknown ? 'report' : 'refuse' } as const;
+  const made = await client.uploadDocset(file, facts).catch((error: unknown) => Promise.reject(inOurWords(error)));
   tellMade(made, options);
   if (made.unknown === 0) return;
   for await (const member of client.unknownMembers(made.id)) process.stderr.write(`unknown: ${harmless(member)}\n`);
   process.exitCode = 2;
+}
+
+/** The server tells of its parameters, which are options here. */
+function inOurWords(error: unknown): unknown {
+  if (!(error instanceof RefusedError)) return error;
+  const { problem, slug } = error;
+  if (slug === 'collection-required')
+    return new Error('The server has several collections: name one with --collection.');
+  const detail = problem.detail.replace('With unknown=report the docset', 'With --skip-unknown the docset');
+  return slug === 'members-unknown' ? new RefusedError({ ...problem, detail }) : error;
 }
 
 export async function combineDocsets(how: SetOperation, ids: readonly string[], options: DocsetOptions): Promise<void> {

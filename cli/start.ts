@@ -28,7 +28,11 @@ Your key            ${running.firstKey}
 
 Try it:
   export ADIT_URL=${running.url} ADIT_KEY=${running.firstKey}
-  npx adit search sotu railroad`);
+  npx adit search sotu railroad
+
+Texts of your own need a key that may ingest:
+  export ADIT_KEY=$(DATA_DIR=${dataDir} npx adit keys create --name "Ada" --role admin)
+  npx adit ingest mine ./folder`);
   }
   tell('\nStop it with Ctrl-C.');
   announceReady({ url: running.url });

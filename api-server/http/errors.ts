@@ -20,7 +20,7 @@ export function describeError(error: unknown): ProblemError {
   const { message, errors, headers } = error as FrameworkError;
   return new ProblemError(
     slug,
-    slug === 'request-invalid' ? (message ?? undefined) : undefined,
+    slug === 'request-invalid' ? (errors === undefined ? message : sentenceOf(errors)) : undefined,
     errors === undefined || slug !== 'request-invalid' ? {} : { errors: errors.map(toPointer) },
     { cause: error, headers: headers ?? {} },
   );
@@ -86,6 +86,29 @@ function toPointer({ path, message }: { path: string; message: string }): object
   const [, part, name] = path.split('/');
   if (part === 'body') return { pointer: path.slice('/body'.length), detail: message };
   return { parameter: name ?? path, in: part === 'params' ? 'path' : part, detail: message };
+}
+
+/** What is wrong at each place, the alternatives of one place together. */
+function sentenceOf(errors: readonly { path: string; message: string }[]): string {
+  const places = new Map<string, string[]>();
+  for (const { path, message } of errors) {
+    const faults = places.get(path) ?? [];
+    places.set(path, [...faults, message]);
+  }
+  return [...places].map(([path, faults]) => `${placeOf(path)} ${alternatives(faults)}.`).join(' ');
+}
+
+/** `/body/query/term` is `/query/term`, as in `errors`; `/query/limit` is `limit`. */
+function placeOf(path: string): string {
+  const [, part, ...rest] = path.split('/');
+  if (rest.length === 0) return 'The request';
+  return part === 'body' ? `/${rest.join('/')}` : rest.join('/');
+}
+
+/** Of several that a value may be, the validator tells what each asks for, and then that none fits. */
+function alternatives(faults: readonly string[]): string {
+  const some = faults.filter((fault) => !/^must match (exactly one schema in oneOf|a schema in anyOf)$/.test(fault));
+  return [...new Set(some.length > 0 ? some : faults)].join(', or ');
 }
 
 /** The request broke off: nobody is there to be told, and nothing went wrong here. */

@@ -165,5 +165,6 @@ function refusal(status: number, text: string): RefusedRequestError {
   } catch {
     // Not a problem document: its first words will have to do.
   }
-  return new RefusedRequestError(`The server answered ${status}: ${detail}`, status, problem);
+  const advice = problem === 'role-not-allowed' ? ' "adit keys create --role admin --name …" makes one that may.' : '';
+  return new RefusedRequestError(`The server answered ${status}: ${detail}${advice}`, status, problem);
 }

@@ -243,3 +243,19 @@ async function rows(): Promise<unknown> {
     )
     .then(({ rows: [row] }: { rows: unknown[] }) => row);
 }
+
+test.each([
+  [{ query: '' }, '/query must NOT have fewer than 1 characters, or must be object.'],
+  [{ query: 5 }, '/query must be string, or must be object.'],
+  [{ query: 'a', limit: 1000 }, '/limit must be <= 100.'],
+  [{ qury: 'a' }, "/query must have required property 'query'."],
+  [[], 'The request must be object.'],
+])('a search of %j is told what does not fit, and where', async (body, sentence) => {
+  const response = await clients.miner.post('/api/collections/c/search').send(body).expect(400);
+  expect((response.body as { detail: string }).detail).toBe(sentence);
+});
+
+test('a parameter that does not fit is told by its name', async () => {
+  const response = await clients.miner.get('/api/docsets?limit=0').expect(400);
+  expect((response.body as { detail: string }).detail).toBe('limit must be >= 1.');
+});
