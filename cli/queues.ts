@@ -1,8 +1,9 @@
-/** `adit queues render | status | redrive | purge`: the queues as operators run them. What they do is read when they are called. */
+/** `adit queues render | status | redrive | purge | check`: the queues as operators run them. What they do is read when they are called. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import ms from 'ms';
 import { DEFAULT_ACTIVEMQ_SETTINGS } from '../queue-config/activemq/render-activemq.js';
 import { print } from './miner-settings.js';
+import type { CheckCommandOptions } from './queues-check.js';
 import type { QueueOptions } from './queues-status.js';
 
 interface RenderOptions {
@@ -17,6 +18,12 @@ interface RenderOptions {
 
 /** A packager may be silent for two minutes, and the broker may take a queue that was idle for as long just before an event. */
 const SHORTEST_IDLE = '10m';
+
+const LONGEST_CHECK = ms('45s');
+
+const CHECK_HELP = `
+The broker is BROKER_URL; BROKER_API_SERVER_PASSCODE, BROKER_PACKAGER_PASSCODE and BROKER_OPERATOR_PASSCODE are the passcodes of its accounts.
+Exit code: 0, nothing is wrong; 2, something is; 1, it could not be checked.`;
 
 export function addQueueCommands(queues: Command): void {
   const { eventTtlMs, requestTtlMs, idleQueueMs, deadLetterMs, memoryPercent, disk } = DEFAULT_ACTIVEMQ_SETTINGS;
@@ -50,6 +57,15 @@ export function addQueueCommands(queues: Command): void {
   asOperator(queues.command('purge'))
     .description('delete the dead letters')
     .action(async (options: QueueOptions) => (await import('./queues-status.js')).runPurge(options));
+  const { eventTtlMs: ceiling } = DEFAULT_ACTIVEMQ_SETTINGS;
+  queues
+    .command('check')
+    .description('prove that the broker is set up as Adit needs it, within a minute')
+    .addOption(time('--event-ttl', 'how long any message lives at the most, as the broker was set up', ceiling))
+    .addOption(time('--wait', 'how long to wait for an idle queue to be removed', LONGEST_CHECK))
+    .option('--json', 'answer in JSON, for programs')
+    .addHelpText('after', CHECK_HELP)
+    .action(async (options: CheckCommandOptions) => (await import('./queues-check.js')).runCheck(options));
 }
 
 function asOperator(command: Command): Command {

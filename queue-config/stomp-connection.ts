@@ -16,6 +16,8 @@ export interface ConnectionOptions {
 
 export interface StompConnection {
   dialect: Dialect;
+  /** Headers of the CONNECTED frame. */
+  connected: Readonly<Record<string, string>>;
   url: string;
   /** Aborted when the connection is gone, with the reason. */
   lost: AbortSignal;
@@ -170,6 +172,7 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
 
   return {
     dialect,
+    connected: frame.headers,
     url: where,
     lost: gone.signal,
     send: (destination, headers, body) =>

@@ -12,10 +12,12 @@ export async function browse(
 ): Promise<ReceivedMessage[]> {
   const seen: ReceivedMessage[] = [];
   let timer: NodeJS.Timeout | undefined;
+  let onLost = (): void => undefined;
   try {
     await new Promise<void>((resolve, reject) => {
       timer = setTimeout(() => reject(new BrokerUnavailableError(`${destination} cannot be browsed`)), PATIENCE);
-      connection.lost.addEventListener('abort', () => reject(connection.lost.reason as Error), { once: true });
+      onLost = () => reject(connection.lost.reason as Error);
+      connection.lost.addEventListener('abort', onLost, { once: true });
       const subscription = connection.subscribe(
         destination,
         { ...headers, browser: 'true', ack: 'auto' },
@@ -28,6 +30,7 @@ export async function browse(
     });
   } finally {
     clearTimeout(timer);
+    connection.lost.removeEventListener('abort', onLost);
   }
   return seen;
 }

@@ -34,6 +34,7 @@ export async function readStatistics(
   onQueue: (statistics: QueueStatistics) => void,
 ): Promise<void> {
   const replies = `/temp-queue/statistics-${randomUUID()}`;
+  let onLost = (): void => undefined;
   let heard = (): void => undefined;
   const ended = new Promise<void>((resolve, reject) => {
     const giveUp = (): void => reject(new NoStatisticsError(`The broker says nothing of its queue ${LAST}.`));
@@ -42,7 +43,8 @@ export async function readStatistics(
       clearTimeout(timer);
       timer = setTimeout(giveUp, PATIENCE);
     };
-    connection.lost.addEventListener('abort', () => reject(connection.lost.reason as Error), { once: true });
+    onLost = () => reject(connection.lost.reason as Error);
+    connection.lost.addEventListener('abort', onLost, { once: true });
     const subscription = connection.subscribe(replies, { ack: 'auto' }, ({ body }) => {
       const statistics = parseStatistics(body);
       heard();
@@ -58,7 +60,11 @@ export async function readStatistics(
   for (const subject of [...subjects, LAST]) {
     connection.sendUnconfirmed(`/queue/ActiveMQ.Statistics.Destination.${subject}`, headers, '');
   }
-  await ended;
+  try {
+    await ended;
+  } finally {
+    connection.lost.removeEventListener('abort', onLost);
+  }
 }
 
 /** The map message as the broker writes it in XML: pairs of a name and a value. */

@@ -37,6 +37,8 @@ export interface ActiveMQOptions {
   sweepMs?: number;
   /** How often expired messages are looked for; what operators run: 30,000. */
   expiryMs?: number;
+  /** Another configuration than Adit's, with the same placeholders. */
+  configuration?: string;
   /** Largest heap, in MiB. */
   heapMiB?: number;
 }
@@ -118,7 +120,10 @@ export async function startActiveMQ(options: ActiveMQOptions = {}): Promise<Acti
   const passcodes = { 'api-server': passcode(), packager: passcode(), operator: passcode() };
   const logFile = join(folder.path, 'activemq.log');
   const configuration = join(folder.path, 'activemq.xml');
-  writeFileSync(configuration, renderActiveMQ({ ...DEFAULT_ACTIVEMQ_SETTINGS, ...timesOf(options) }));
+  writeFileSync(
+    configuration,
+    options.configuration ?? renderActiveMQ({ ...DEFAULT_ACTIVEMQ_SETTINGS, ...timesOf(options) }),
+  );
   const launch = (): ServerProcess =>
     startServerProcess({
       command: installation.java,

@@ -1,0 +1,63 @@
+/** Proves on the live broker that it is set up as the contract needs it. */
+import { ceiling, clocks, deadLetters, existing, expiry, heartBeats } from './delivery.js';
+import { idleQueues, names, order, permanentQueues, STRAYS, workQueueOf } from './delivery.js';
+import { wrong, type Outcome, type Proof } from './proof.js';
+import { logins, rightsGranted, rightsRefused } from './rights.js';
+import { clear, openStage, type CheckOptions, type Stage } from './stage.js';
+import { DEAD_LETTERS } from '../../destinations.js';
+
+export interface Finding extends Outcome {
+  readonly title: string;
+  /** The line of the configuration that mends it. */
+  readonly remedy: string;
+}
+
+/** In the order in which they are told; what comes first is often the cause of what follows. */
+const PROOFS: readonly Proof[] = [
+  logins,
+  rightsGranted,
+  rightsRefused,
+  names,
+  order,
+  expiry,
+  ceiling,
+  idleQueues,
+  deadLetters,
+  heartBeats,
+  clocks,
+];
+
+/**
+ * One finding for each proof. No message stays on the broker; the empty queues of the check go as all idle ones do.
+ * @throws {BrokerUnavailableError | BrokerRefusedError} the operator cannot connect at all
+ */
+export async function checkQueues(options: CheckOptions): Promise<Finding[]> {
+  const stage = openStage(options);
+  try {
+    await stage.as('operator');
+    // Before anything else: some of the attempts make queues where the broker lets them.
+    const first = await findingOf(permanentQueues, stage);
+    const others = await Promise.all(PROOFS.map((proof) => findingOf(proof, stage)));
+    await clearAll(stage);
+    return [first, ...others];
+  } finally {
+    stage.close();
+  }
+}
+
+async function findingOf(proof: Proof, stage: Stage): Promise<Finding> {
+  const { title, remedy } = proof;
+  try {
+    return { title, remedy, ...(await proof.prove(stage)) };
+  } catch (error) {
+    return { title, remedy, ...wrong(error instanceof Error ? error.message : String(error)) };
+  }
+}
+
+/** What a proof that failed half-way may have left. */
+async function clearAll(stage: Stage): Promise<void> {
+  const operator = await stage.as('operator');
+  for (const queue of [...stage.events, workQueueOf(stage), DEAD_LETTERS, STRAYS]) {
+    if (await existing(stage, operator, queue)) await clear(operator, queue, stage);
+  }
+}
