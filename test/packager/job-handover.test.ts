@@ -86,10 +86,9 @@ describe('a packager that loses its broker in the middle of a job', () => {
     proxy.cut();
     goOn();
     const events = await stage.eventsUntil('Complete');
-    expect(events.map(({ type, sequence }) => [type, sequence])).toEqual([
-      ['Accepted', 1],
-      ['Complete', 2],
-    ]);
+    // A machine that is slow hears of progress too.
+    expect(events.map(({ type }) => type).filter((type) => type !== 'Progress')).toEqual(['Accepted', 'Complete']);
+    expect(events.map(({ sequence }) => sequence)).toEqual(events.map((_, index) => index + 1));
     expect(new Set(events.map(({ run }) => run)).size).toBe(1);
     await readBag(await stage.readArchive(events.at(-1)));
     const files = await filesUnder(stage.archives);

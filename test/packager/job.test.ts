@@ -50,8 +50,9 @@ describe('a package request', () => {
     await stage.request(server.docsetUrl('meta,txt,pdf'), 'd1');
     const events = await stage.eventsUntil('Complete');
     const last = events.at(-1);
-    expect(events.map(({ type }) => type)).toEqual(['Accepted', 'Complete']);
-    expect(events.map(({ sequence }) => sequence)).toEqual([1, 2]);
+    // A machine that is slow hears of progress too.
+    expect(events.map(({ type }) => type).filter((type) => type !== 'Progress')).toEqual(['Accepted', 'Complete']);
+    expect(events.map(({ sequence }) => sequence)).toEqual(events.map((_, index) => index + 1));
     expect(last).toMatchObject({ dump: 'd1', attempt: 1, documents: 1, omitted: 2 });
     expect(last?.timeline?.map(({ phase }) => phase)).toEqual(['listing', 'packaging', 'uploading', 'verifying']);
 
