@@ -1,10 +1,11 @@
 /** Proves on the live broker that it is set up as the contract needs it. */
+import { BrokerRefusedError } from '../../broker.js';
+import { DEAD_LETTERS } from '../../destinations.js';
 import { ceiling, clocks, deadLetters, existing, expiry, heartBeats } from './delivery.js';
 import { idleQueues, names, order, permanentQueues, STRAYS, workQueueOf } from './delivery.js';
-import { wrong, type Outcome, type Proof } from './proof.js';
+import { unproved, wrong, type Outcome, type Proof } from './proof.js';
 import { logins, rightsGranted, rightsRefused } from './rights.js';
 import { clear, openStage, type CheckOptions, type Stage } from './stage.js';
-import { DEAD_LETTERS } from '../../destinations.js';
 
 export interface Finding extends Outcome {
   readonly title: string;
@@ -50,7 +51,10 @@ async function findingOf(proof: Proof, stage: Stage): Promise<Finding> {
   try {
     return { title, remedy, ...(await proof.prove(stage)) };
   } catch (error) {
-    return { title, remedy, ...wrong(error instanceof Error ? error.message : String(error)) };
+    const reason = error instanceof Error ? error.message : String(error);
+    // Whose login or right is missing, its own proof says; of this property nothing is known then.
+    if (error instanceof BrokerRefusedError) return { title, remedy, ...unproved(`It could not be tried: ${reason}`) };
+    return { title, remedy, ...wrong(reason) };
   }
 }
 

@@ -23,4 +23,4 @@ export const unproved = (found: string): Outcome => ({ verdict: 'unproved', foun
 
 /** Wrong where there are faults, which are told. */
 export const judge = (faults: readonly string[], otherwise: string): Outcome =>
-  faults.length === 0 ? right(otherwise) : wrong(`${faults.join('; ')}.`);
+  faults.length === 0 ? right(otherwise) : wrong(faults.join('; '));
