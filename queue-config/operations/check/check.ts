@@ -15,7 +15,6 @@ export interface Finding extends Outcome {
 
 /** In the order in which they are told; what comes first is often the cause of what follows. */
 const PROOFS: readonly Proof[] = [
-  logins,
   rightsGranted,
   rightsRefused,
   names,
@@ -37,24 +36,27 @@ export async function checkQueues(options: CheckOptions): Promise<Finding[]> {
   try {
     await stage.as('operator');
     // Before anything else: some of the attempts make queues where the broker lets them.
-    const first = await findingOf(permanentQueues, stage);
-    const others = await Promise.all(PROOFS.map((proof) => findingOf(proof, stage)));
+    const first = [await findingOf(permanentQueues, stage), await findingOf(logins, stage)];
+    // A login that is missing is told once; of what it would have shown nothing is known then.
+    const ofRefusal = first.some(({ title, verdict }) => title === logins.title && verdict === 'wrong')
+      ? unproved
+      : wrong;
+    const others = await Promise.all(PROOFS.map((proof) => findingOf(proof, stage, ofRefusal)));
     await clearAll(stage);
-    return [first, ...others];
+    return [...first, ...others];
   } finally {
     stage.close();
   }
 }
 
-async function findingOf(proof: Proof, stage: Stage): Promise<Finding> {
+async function findingOf(proof: Proof, stage: Stage, ofRefusal = wrong): Promise<Finding> {
   const { title, remedy } = proof;
   try {
     return { title, remedy, ...(await proof.prove(stage)) };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    // Whose login or right is missing, its own proof says; of this property nothing is known then.
-    if (error instanceof BrokerRefusedError) return { title, remedy, ...unproved(`It could not be tried: ${reason}`) };
-    return { title, remedy, ...wrong(reason) };
+    const outcome = error instanceof BrokerRefusedError ? ofRefusal(`It could not be tried: ${reason}`) : wrong(reason);
+    return { title, remedy, ...outcome };
   }
 }
 
