@@ -29,13 +29,15 @@ export function startWorkerThread(script: URL, name: string, onEnd: () => void):
     waiting.delete(id);
     if (waiting.size === 0) worker.unref();
   });
-  const fail = (error: unknown): void => {
+  let failure: unknown;
+  worker.once('error', (error) => (failure = error));
+  // It comes after the error, too, and once only: a second end would be taken for that of the thread that follows.
+  worker.once('exit', (code) => {
     onEnd();
-    for (const { reject } of waiting.values()) reject(error);
+    failure ??= new Error(`the ${name} thread has ended with code ${code}`);
+    for (const { reject } of waiting.values()) reject(failure);
     waiting.clear();
-  };
-  worker.once('error', fail);
-  worker.once('exit', (code) => fail(new Error(`the ${name} thread has ended with code ${code}`)));
+  });
   return {
     get waiting() {
       return waiting.size;

@@ -298,7 +298,7 @@ function toOutcome({ id, status, finished, expires, archive, error }: Row): Outc
   throw new Error(`dump ${id} is ${status} in the database, but lacks what belongs to that state`);
 }
 
-function toRow(dump: Dump): Record<keyof Row, unknown> {
+function toRow({ outcome, ...dump }: Dump): Record<keyof Row, unknown> {
   return {
     id: dump.id,
     docset_id: dump.docset,
@@ -306,33 +306,15 @@ function toRow(dump: Dump): Record<keyof Row, unknown> {
     formats: dump.formats.join(','),
     container: dump.container,
     since: dump.since ?? '',
-    created: dump.created,
-    published: dump.published,
-    storage_freed: dump.storageFreed,
-    ...changesOf(dump),
-  };
-}
-
-type FixedColumn =
-  | 'id'
-  | 'docset_id'
-  | 'docset_revision'
-  | 'formats'
-  | 'container'
-  | 'since'
-  | 'created'
-  | 'published'
-  | 'storage_freed';
-
-function changesOf({ outcome, ...dump }: Dump): Record<Exclude<keyof Row, FixedColumn>, unknown> {
-  return {
     status: outcome.status,
     attempt: dump.attempt,
+    published: dump.published,
     run: dump.run,
     sequence: dump.sequence,
     progress: dump.progress,
     phase: dump.phase,
     remaining_seconds: dump.remainingSeconds,
+    created: dump.created,
     started: dump.started,
     updated: dump.updated,
     finished: 'finished' in outcome ? outcome.finished : null,
@@ -341,5 +323,6 @@ function changesOf({ outcome, ...dump }: Dump): Record<Exclude<keyof Row, FixedC
     timeline: JSON.stringify(dump.timeline),
     archive: 'archive' in outcome ? JSON.stringify(outcome.archive) : null,
     error: 'error' in outcome ? JSON.stringify(outcome.error) : null,
+    storage_freed: dump.storageFreed,
   };
 }

@@ -6,6 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isNativeError } from 'node:util/types';
 import { createStreamDigest } from '../hashing/hash-thread.js';
+import { giveShared } from '../hashing/shared-memory.js';
 import {
   checkKey,
   checkPrefix,
@@ -16,7 +17,7 @@ import {
   type WriteOptions,
   type WrittenObject,
 } from './archive-store.js';
-import { cutIntoParts, givePart } from './parts.js';
+import { cutIntoParts } from './parts.js';
 
 /** Bytes that are written and hashed together. */
 const PART = 1024 * 1024;
@@ -156,7 +157,7 @@ async function writeAll(
   const store = async (part: Buffer, at: number): Promise<void> => {
     // Hashed while the file system writes, and while the next part is made.
     await Promise.all([writeFully(file, part, at), digest.add(part)]);
-    givePart(part);
+    giveShared(part);
     options.onBytes?.(part.length);
   };
   options.signal?.throwIfAborted();

@@ -1,5 +1,5 @@
 /** Cuts a stream into parts of given sizes, in memory that is used again for later parts. */
-import { giveShared, takeShared } from '../hashing/shared-memory.js';
+import { takeShared } from '../hashing/shared-memory.js';
 
 export interface Part {
   bytes: Buffer;
@@ -25,7 +25,7 @@ export function partSizes(length: number | undefined): (number: number) => numbe
 
 /**
  * An empty stream is one empty part. The last part is held back until the source's end is seen. Each piece is copied
- * once, into its part; who gets a part gives it back, by `givePart`.
+ * once, into its part; who gets a part gives it back, by `giveShared`.
  */
 export async function* cutIntoParts(
   source: AsyncIterable<Buffer>,
@@ -49,6 +49,3 @@ export async function* cutIntoParts(
   }
   yield { bytes: part.subarray(0, filled), number, last: true };
 }
-
-/** Nobody reads the part any more: its memory goes to a later one. */
-export const givePart = (part: Buffer): void => giveShared(part);

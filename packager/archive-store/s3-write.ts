@@ -1,10 +1,11 @@
 /** Writes a stream of any length as one S3 object, and leaves nothing where that fails. */
 import { DeleteObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { createStreamDigest } from '../hashing/hash-thread.js';
+import { giveShared } from '../hashing/shared-memory.js';
 import { StoreUnavailableError, type WriteOptions, type WrittenObject } from './archive-store.js';
 import { abortUploads, startMultipartUpload, type MultipartUpload } from './multipart-upload.js';
 import { signedDigests } from './s3-signed-payloads.js';
-import { cutIntoParts, givePart, partSizes } from './parts.js';
+import { cutIntoParts, partSizes } from './parts.js';
 
 interface WriteTarget {
   client: S3Client;
@@ -32,10 +33,10 @@ export async function writeObject(
         signedDigests.set(bytes, await sha256);
         await put(key, bytes, mediaType, false, signal);
         onBytes?.(bytes.length);
-        givePart(bytes);
+        giveShared(bytes);
         break;
       }
-      const options = { signal, onBytes, onSent: givePart };
+      const options = { signal, onBytes, onSent: giveShared };
       upload ??= await startMultipartUpload({ client, bucket, key, mediaType }, options);
       await upload.add(bytes, number, sha256);
     }
