@@ -61,12 +61,23 @@ export interface DrainOptions {
   signal?: AbortSignal;
   /** Milliseconds for the whole drain, once connected; default 5,000. */
   timeoutMs?: number;
+  /** Where the queue is longer the drain ends before its end, once it has read as much; undefined: it reads all. */
+  limit?: DrainLimit | undefined;
+}
+
+/** How much one drain reads. It ends behind the batch that has reached either. */
+export interface DrainLimit {
+  messages: number;
+  /** Of all bodies together; in characters, which are bytes for whatever is written by a program of ours. */
+  characters: number;
 }
 
 /** What a drain did. */
 export interface DrainReport {
   /** Messages handed to `onBatch` and acknowledged. */
   drained: number;
+  /** False where the limit was reached before the end: the rest is still on the queue. */
+  isComplete: boolean;
 }
 
 /** A broker, or a list of them that fail over. */

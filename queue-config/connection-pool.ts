@@ -37,7 +37,7 @@ export function createConnectionPool(connect: () => Promise<StompConnection>): C
   const keep = (connection: StompConnection): void => {
     const used = (uses.get(connection) ?? 0) + 1;
     uses.set(connection, used);
-    if (isClosed || used >= MOST_USES || kept.length >= MOST_KEPT) {
+    if (isClosed || connection.lost.aborted || used >= MOST_USES || kept.length >= MOST_KEPT) {
       end(connection);
       return;
     }

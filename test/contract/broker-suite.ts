@@ -12,6 +12,7 @@ import {
   type Broker,
   type Delivery,
   type Destination,
+  type DrainLimit,
   type OutgoingMessage,
   type ReceivedMessage,
 } from '../../queue-config/index.js';
@@ -289,6 +290,24 @@ function describeDraining(connect: () => Broker): void {
     expect(drained).toBe(count);
     expect(Math.max(0, ...batches.map((batch) => batch.length))).toBeLessThanOrEqual(100);
     expect(await drainAll(broker, queue)).toEqual([]);
+  });
+
+  it('reads no more of a long queue than it is told to, and leaves the rest in its order', async () => {
+    const broker = connect();
+    const queue = freshQueue();
+    await publishAll(broker, queue, numbers(450));
+    const seen: string[] = [];
+    const drainSome = async (limit: DrainLimit): Promise<boolean> => {
+      const take = (batch: ReceivedMessage[]): Promise<void> => Promise.resolve(void seen.push(...bodies(batch)));
+      const { isComplete } = await broker.drain(queue, take, { timeoutMs: DEADLINE, limit });
+      return isComplete;
+    };
+    expect(await drainSome({ messages: 200, characters: Infinity })).toBe(false);
+    expect(seen).toEqual(numbers(200));
+    expect(await drainSome({ messages: 1_000, characters: 1 })).toBe(false);
+    expect(seen).toEqual(numbers(300));
+    expect(await drainSome({ messages: 200, characters: 10_000 })).toBe(true);
+    expect(seen).toEqual(numbers(450));
   });
 
   it('keeps the order of persistent events among others', async () => {
