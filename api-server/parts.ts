@@ -23,12 +23,32 @@ export interface Parts {
   dumps: Dumps;
 }
 
+/** A dump that was made, whether or not its archive is still there. */
+export interface PackedDump {
+  id: string;
+  formats: string[];
+  /** `zip` or `tar.gz`. */
+  container: string;
+  /** Id of the dump that it is relative to; null: it is of the whole docset. */
+  since: string | null;
+  finished: Date;
+  /** In documents. */
+  counts: { requested: number; packed: number; omitted: number };
+  /** Null where a packager of another make did not tell. */
+  sha256: string | null;
+}
+
 /** What other features ask of dumps. */
 export interface DumpHooks {
   /** False where the dump was dismissed, failed for good, or never was: the packager is told to stop. */
   isDumpWanted(dump: string): Promise<boolean>;
   /** Which docset a dump is of; undefined where there is no such dump. */
   docsetOf(dump: string): Promise<string | undefined>;
+  /**
+   * What a dump of a docset came to.
+   * @throws {ProblemError} `dump-not-found`, `result-not-ready`, `dump-not-successful`
+   */
+  packedDump(docset: string, dump: string): Promise<PackedDump>;
   /** Called before a docset is deleted. Its row stays, marked as deleted, so that dumps may go on referring to it. */
   endDumpsOf(docset: string): Promise<void>;
 }

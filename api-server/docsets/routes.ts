@@ -16,6 +16,7 @@ import {
   renameDocset,
   type Docset,
 } from './docsets.js';
+import { CITATION_TYPES, cite, type CitationFormat } from './citation.js';
 import { countDelta } from './delta.js';
 import { knownAnswer, validatorsOf } from './entity-tag.js';
 import { wantedFormats } from './formats.js';
@@ -45,6 +46,7 @@ export function docsetRoutes(parts: Parts): Route[] {
     { method: 'get', path: '/docsets/:docset/members', roles: MINERS, handler: tableOf(MEMBERS) },
     { method: 'get', path: '/docsets/:docset/catalog', roles: MINERS, handler: tableOf(CATALOG) },
     { method: 'get', path: '/docsets/:docset/unknown', roles: MINERS, handler: tableOf(UNKNOWN) },
+    { method: 'get', path: '/docsets/:docset/citation', roles: MINERS, handler: citation },
   ];
 
   async function list(request: Request, caller: Caller): Promise<Answer> {
@@ -114,6 +116,18 @@ export function docsetRoutes(parts: Parts): Route[] {
     };
   }
 
+  async function citation(request: Request, caller: Caller): Promise<Answer> {
+    const docset = await ownDocset(knex, param(request, 'docset'), caller);
+    const dumpId = queryParam(request, 'dump');
+    const dump = dumpId === undefined ? undefined : await parts.dumps.packedDump(docset.id, dumpId);
+    const collection = await findCollection(knex, docset.collection_id);
+    const format = citationFormat(request);
+    const bytes = cite({ docset, collection, dump, publicUrl: parts.config.publicUrl }, format);
+    // A person may open it: what a miner named the docset must never be taken for HTML.
+    const headers = { 'Content-Type': `${CITATION_TYPES[format]}; charset=utf-8`, Vary: 'Accept' };
+    return { headers, bytes };
+  }
+
   /** What `since` names: the docset of an earlier dump, which a miner has to own too. */
   async function sinceOf(request: Request, caller: Caller, docset: Docset): Promise<Since | undefined> {
     const dump = queryParam(request, 'since');
@@ -135,6 +149,16 @@ export function docsetRoutes(parts: Parts): Route[] {
     }
     return docset ?? findDocset(knex, id);
   }
+}
+
+/** What the query says, or `Accept`; a sentence where neither does. */
+function citationFormat(request: Request): CitationFormat {
+  const formats = Object.keys(CITATION_TYPES) as CitationFormat[];
+  const asked = queryParam(request, 'format');
+  const accepted = request.accepts(Object.values(CITATION_TYPES));
+  return (
+    formats.find((format) => (asked === undefined ? CITATION_TYPES[format] === accepted : format === asked)) ?? 'text'
+  );
 }
 
 /** `url`, `name`, `generator` and `owner` are where the clients of the first Adit look for them. */

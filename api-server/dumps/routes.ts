@@ -10,7 +10,7 @@ import { ProblemError } from '../http/problems.js';
 import { originOf, param, queryParam, type Answer, type Route } from '../http/route.js';
 import { MINERS, type Caller } from '../miners/caller.js';
 import type { PollLimit } from '../miners/poll-limit.js';
-import { ArchiveStoreError } from './archive-links/archive-links.js';
+import { ArchiveStoreError, LINK_LIFETIME } from './archive-links/archive-links.js';
 import { dismissDump } from './dismiss-dump.js';
 import { asOf, isLive, type Dump } from './dump.js';
 import type { DumpParts } from './dump-parts.js';
@@ -18,7 +18,16 @@ import { estimateDump } from './estimate.js';
 import { findEarlier } from './find-earlier.js';
 import { pollDump, type PollResult } from './poll-dump.js';
 import { requestDump } from './request-dump.js';
-import { archivePath, dumpPath, estimateBody, progressHeader, retryAfter, statusBody } from './status-body.js';
+import {
+  archivePath,
+  dumpPath,
+  estimateBody,
+  linkBody,
+  progressHeader,
+  retryAfter,
+  statusBody,
+  type ArchiveLink,
+} from './status-body.js';
 import { waitUntilDone } from './wait-until-done.js';
 
 const DUMPS_ON_A_PAGE = 100;
@@ -100,6 +109,15 @@ export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit):
     },
     {
       method: 'get',
+      path: '/docsets/:docset/dump/archive/link',
+      roles,
+      handler: async (request, caller) => {
+        const { dump } = await poll(request, caller);
+        return { json: linkBody(dump, await archiveLink(parts, dump, request)) };
+      },
+    },
+    {
+      method: 'get',
       path: '/docsets/:docset/dump/estimate',
       roles,
       handler: async (request, caller) => {
@@ -168,6 +186,12 @@ function statusAnswer(result: PollResult): Answer {
 }
 
 async function archiveAnswer(parts: DumpParts, { dump }: PollResult, request: Request): Promise<Answer> {
+  const { href, isOurs } = await archiveLink(parts, dump, request);
+  return { status: 303, headers: { Location: href, ...(isOurs ? { 'Content-Location': archivePath(dump) } : {}) } };
+}
+
+/** @throws {ProblemError} where there is no archive, or not yet, or no longer */
+async function archiveLink(parts: DumpParts, dump: Dump, request: Request): Promise<ArchiveLink> {
   const { outcome } = dump;
   switch (outcome.status) {
     case 'accepted':
@@ -187,12 +211,13 @@ async function archiveAnswer(parts: DumpParts, { dump }: PollResult, request: Re
       throw new ProblemError('archive-expired');
     case 'successful': {
       const { archive } = outcome;
-      if (archive.kind === 'foreign') return { status: 303, headers: { Location: archive.url } };
+      if (archive.kind === 'foreign') return { href: archive.url, isOurs: false, filename: null, expires: null };
       if (!(await isStored(parts, archive))) throw new ProblemError('archive-expired');
       const delta = dump.since === null ? '' : '-delta';
       const filename = `docset-${dump.docset}-${dump.formats.join('-')}${delta}.${dump.container}`;
-      const Location = await parts.links.sign({ ...archive, filename }, originOf(request));
-      return { status: 303, headers: { Location, 'Content-Location': archivePath(dump) } };
+      const expires = new Date(Date.now() + LINK_LIFETIME * 1_000);
+      const href = await parts.links.sign({ ...archive, filename }, originOf(request));
+      return { href, isOurs: true, filename, expires };
     }
   }
 }

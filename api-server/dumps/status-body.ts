@@ -57,6 +57,27 @@ export function statusBody({ dump, stale }: PollResult): Record<string, unknown>
   };
 }
 
+/** A link to an archive that needs no key. */
+export interface ArchiveLink {
+  href: string;
+  /** False where a packager of another make put the archive somewhere of its own choosing. */
+  isOurs: boolean;
+  filename: string | null;
+  expires: Date | null;
+}
+
+/** The link for those who cannot read a redirect: browsers follow it before a page sees it. */
+export function linkBody(dump: Dump, { href, filename, expires }: ArchiveLink): object {
+  const archive = 'archive' in dump.outcome ? dump.outcome.archive : undefined;
+  return {
+    href,
+    filename,
+    expires: expires?.toISOString() ?? null,
+    size: archive?.size ?? null,
+    sha256: archive?.kind === 'stored' ? archive.sha256 : null,
+  };
+}
+
 /** What a dump would be. */
 export function estimateBody(wanted: Wanted, { documents, byFormat, archive, seconds, pace }: Estimate): object {
   return {

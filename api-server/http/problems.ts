@@ -168,6 +168,11 @@ export const PROBLEMS = {
     title: 'No dump was asked for',
     description: 'A GET starts nothing. POST to the same URL to ask for the dump, then poll it with GET.',
   },
+  'dump-not-found': {
+    status: 404,
+    title: 'There is no such dump',
+    description: 'The docset has no dump with this id. GET /api/dumps lists yours.',
+  },
   'result-not-ready': {
     status: 404,
     title: 'There is no archive yet',

@@ -508,6 +508,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/docsets/{docset}/citation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 5 */
+                docset: components["parameters"]["Docset"];
+            };
+            cookie?: never;
+        };
+        /**
+         * How to cite it
+         * @description Its query, the day on which its members were fixed, how many there are, source and licence; with `dump`, the formats, counts and
+         *     digest of that dump too. As a sentence, as BibTeX or as RIS: as `format` says, or `Accept`.
+         */
+        get: operations["citeDocset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/docsets/{docset}/dump": {
         parameters: {
             query?: {
@@ -648,6 +672,50 @@ export interface paths {
          *     here again for another link. The link needs no key, and none should be sent there.
          */
         get: operations["getArchive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/docsets/{docset}/dump/archive/link": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Formats, separated by commas.
+                 * @example meta,txt
+                 */
+                fmt?: components["parameters"]["Fmt"];
+                /**
+                 * @description The same as `fmt`, as the first Adit spelled it.
+                 * @example meta,txt
+                 */
+                fmts?: components["parameters"]["Fmts"];
+                /**
+                 * @description What the archive is: a zip, or a gzipped tar. Without it, a zip is meant; a poll that names no formats either means the dump that
+                 *     was asked for last, whatever it is.
+                 */
+                archive?: components["parameters"]["Archive"];
+                /**
+                 * @description Id of an earlier dump, of this docset or another of yours. The dump has only what was added or changed since, and lists what was
+                 *     withdrawn.
+                 */
+                since?: components["parameters"]["Since"];
+            };
+            header?: never;
+            path: {
+                /** @example 5 */
+                docset: components["parameters"]["Docset"];
+            };
+            cookie?: never;
+        };
+        /**
+         * The same link, to be read
+         * @description For pages in a browser, which cannot see where a redirect leads, and must not put a key into a URL.
+         */
+        get: operations["getArchiveLink"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2707,6 +2775,38 @@ export interface operations {
             "5XX": components["responses"]["Problem"];
         };
     };
+    citeDocset: {
+        parameters: {
+            query?: {
+                format?: "text" | "bibtex" | "ris";
+                /** @description Id of a dump of this docset that was successful. */
+                dump?: string;
+            };
+            header?: never;
+            path: {
+                /** @example 5 */
+                docset: components["parameters"]["Docset"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The citation, in UTF-8. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example Ada. “Since 1900”. Docset 5 of the collection State of the Union: 122 documents, fixed on 2026-11-22 at revision 6. Query: {"range":{"year":{"gte":1900}}}. Source: https://www.presidency.ucsb.edu. Licence: CC0-1.0. http://localhost:3000/api/docsets/5 */
+                    "text/plain": string;
+                    "application/x-bibtex": string;
+                    "application/x-research-info-systems": string;
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
     pollDump: {
         parameters: {
             query?: {
@@ -2920,6 +3020,72 @@ export interface operations {
         requestBody?: never;
         responses: {
             303: components["responses"]["ArchiveLink"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    getArchiveLink: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Formats, separated by commas.
+                 * @example meta,txt
+                 */
+                fmt?: components["parameters"]["Fmt"];
+                /**
+                 * @description The same as `fmt`, as the first Adit spelled it.
+                 * @example meta,txt
+                 */
+                fmts?: components["parameters"]["Fmts"];
+                /**
+                 * @description What the archive is: a zip, or a gzipped tar. Without it, a zip is meant; a poll that names no formats either means the dump that
+                 *     was asked for last, whatever it is.
+                 */
+                archive?: components["parameters"]["Archive"];
+                /**
+                 * @description Id of an earlier dump, of this docset or another of yours. The dump has only what was added or changed since, and lists what was
+                 *     withdrawn.
+                 */
+                since?: components["parameters"]["Since"];
+            };
+            header?: never;
+            path: {
+                /** @example 5 */
+                docset: components["parameters"]["Docset"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The link. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "href": "http://localhost:3000/api/archives?key=…&signature=…",
+                     *       "filename": "docset-5-meta-txt.zip",
+                     *       "expires": "2026-11-22T01:15:00.000Z",
+                     *       "size": 345345,
+                     *       "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+                     *     }
+                     */
+                    "application/json": {
+                        /** @description Needs no key. */
+                        href: string;
+                        filename: string | null;
+                        /**
+                         * Format: date-time
+                         * @description Until when the link is good.
+                         */
+                        expires: string | null;
+                        size: number | null;
+                        sha256: string | null;
+                    };
+                };
+            };
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];
         };

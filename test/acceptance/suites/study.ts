@@ -74,6 +74,33 @@ export function study(stage: () => Stage, name: Stage['name']): void {
       expect((await verifyBag(file)).payload).toEqual({ txt: status.counts.requested });
     });
 
+    test('tells a page where the archive is, and how to cite it', async () => {
+      const docset = await miner.docset('sotu', { term: { year: 1864 } });
+      const asked = await miner.post(`${docset}/dump?fmt=meta,txt`);
+      const early = await miner.get<Problem>(`${docset}/citation?dump=${asked.body.id}`);
+      expect(early).toMatchObject({ status: 404, body: { type: '/problems/result-not-ready' } });
+      const status = await miner.pollToEnd(String(asked.headers.get('location')));
+      const { archive } = status;
+      const link = await miner.get<{ href: string; filename: string }>(`${docset}/dump/archive/link?fmt=meta,txt`);
+      expect(link).toMatchObject({
+        status: 200,
+        body: {
+          size: archive?.size,
+          sha256: archive?.sha256,
+          filename: `docset-${String(status.docset.split('/').at(-1))}-meta-txt.zip`,
+        },
+      });
+      expect(link.body.href).not.toContain(key);
+      const got = await fetch(link.body.href);
+      expect(got.headers.get('content-disposition')).toContain(`attachment; filename="${link.body.filename}"`);
+      const bytes = Buffer.from(await got.arrayBuffer());
+      expect(createHash('sha256').update(bytes).digest('hex')).toBe(archive?.sha256);
+      const response = await fetch(`${url}${docset}/citation?dump=${status.id}`, { headers: { 'X-API-Key': key } });
+      const citation = await response.text();
+      expect(citation).toContain(`Dump ${status.id} in meta, txt as zip`);
+      expect(citation).toContain(`SHA-256 ${String(archive?.sha256)}`);
+    });
+
     test('asks twice and gets one dump, asks with force and gets another with the same bytes', async () => {
       const docset = await miner.docset('sotu', { term: { year: 1901 } });
       const first = await miner.post(`${docset}/dump?fmt=txt,meta`);
