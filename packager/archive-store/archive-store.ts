@@ -10,6 +10,12 @@ export interface WrittenObject {
   confirmed?: boolean;
 }
 
+/**
+ * What is to be written: bytes as they come, or a function that fills memory of the store's and yields it, full each time but
+ * for the last; that saves a copy.
+ */
+export type ByteSource = AsyncIterable<Buffer> | ((nextMemory: () => Buffer) => AsyncIterable<Buffer>);
+
 export interface WriteOptions {
   mediaType: string;
   /** How many bytes there will be, or at most, where that is known. */
@@ -43,7 +49,7 @@ export interface ArchiveStore {
    * asks for the next. Where the source throws, the
    * write rejects with that error; in every failure nothing of the object remains.
    */
-  write(key: string, source: AsyncIterable<Buffer>, options: WriteOptions): Promise<WrittenObject>;
+  write(key: string, source: ByteSource, options: WriteOptions): Promise<WrittenObject>;
   /** Writes a small object unless one is there. False: one was there, and it stays as it was. */
   putIfAbsent(key: string, content: Buffer, mediaType: string): Promise<boolean>;
   /** A small object whole; undefined where there is none. */

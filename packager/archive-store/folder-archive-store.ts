@@ -13,6 +13,7 @@ import {
   ObjectMissingError,
   StoreUnavailableError,
   type ArchiveStore,
+  type ByteSource,
   type StoredObject,
   type WriteOptions,
   type WrittenObject,
@@ -31,7 +32,7 @@ export function openFolderArchiveStore(folder: string): ArchiveStore {
   const pathOf = (key: string) => join(root, ...checkKey(key).split('/'));
   const folderOf = (prefix: string) => join(root, ...checkPrefix(prefix).slice(0, -1).split('/'));
 
-  async function writeUnfinished(path: string, source: AsyncIterable<Buffer>, options: WriteOptions) {
+  async function writeUnfinished(path: string, source: ByteSource, options: WriteOptions) {
     await mkdir(dirname(path), { recursive: true, mode: 0o750 });
     const unfinished = join(dirname(path), `.${baseName(path)}.${randomBytes(8).toString('hex')}`);
     const file = await open(unfinished, 'wx', 0o640);
@@ -146,11 +147,7 @@ export function openFolderArchiveStore(folder: string): ArchiveStore {
   };
 }
 
-async function writeAll(
-  file: FileHandle,
-  source: AsyncIterable<Buffer>,
-  options: WriteOptions,
-): Promise<WrittenObject> {
+async function writeAll(file: FileHandle, source: ByteSource, options: WriteOptions): Promise<WrittenObject> {
   const digest = createStreamDigest(options.size);
   const underWay: Promise<void>[] = [];
   let size = 0;

@@ -1,11 +1,11 @@
 /** Cuts a stream into parts of given sizes, in memory that is used again for later parts. */
 import { takeShared } from '../hashing/shared-memory.js';
+import type { ByteSource } from './archive-store.js';
 
 export interface Part {
   bytes: Buffer;
   /** From 1. */
   number: number;
-  last: boolean;
 }
 
 const MIB = 1024 * 1024;
@@ -23,23 +23,24 @@ export function partSizes(length: number | undefined): (number: number) => numbe
   return () => size;
 }
 
-/**
- * An empty stream is one empty part. The last part is held back until the source's end is seen. Each piece is copied
- * once, into its part; who gets a part gives it back, by `giveShared`.
- */
-export async function* cutIntoParts(
-  source: AsyncIterable<Buffer>,
-  sizeOf: (number: number) => number,
-): AsyncGenerator<Part> {
-  let number = 1;
-  let part = takeShared(sizeOf(number));
+/** Each part belongs to whoever gets it, and is given back by `giveShared`. An empty stream is one empty part. */
+export async function* cutIntoParts(source: ByteSource, sizeOf: (number: number) => number): AsyncGenerator<Part> {
+  let taken = 0;
+  let number = 0;
+  const nextMemory = (): Buffer => takeShared(sizeOf(++taken));
+  const parts = typeof source === 'function' ? source(nextMemory) : fillParts(source, nextMemory);
+  for await (const bytes of parts) yield { bytes, number: ++number };
+}
+
+/** Each piece is copied once, into its part. */
+async function* fillParts(source: AsyncIterable<Buffer>, nextMemory: () => Buffer): AsyncGenerator<Buffer> {
+  let part = nextMemory();
   let filled = 0;
   for await (const piece of source) {
     for (let taken = 0; taken < piece.length;) {
       if (filled === part.length) {
-        yield { bytes: part, number, last: false };
-        number += 1;
-        part = takeShared(sizeOf(number));
+        yield part;
+        part = nextMemory();
         filled = 0;
       }
       const copied = piece.copy(part, filled, taken);
@@ -47,5 +48,5 @@ export async function* cutIntoParts(
       filled += copied;
     }
   }
-  yield { bytes: part.subarray(0, filled), number, last: true };
+  yield part.subarray(0, filled);
 }

@@ -2,7 +2,7 @@
 import { DeleteObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { createStreamDigest } from '../hashing/hash-thread.js';
 import { giveShared } from '../hashing/shared-memory.js';
-import { StoreUnavailableError, type WriteOptions, type WrittenObject } from './archive-store.js';
+import { StoreUnavailableError, type ByteSource, type WriteOptions, type WrittenObject } from './archive-store.js';
 import { abortUploads, startMultipartUpload, type MultipartUpload } from './multipart-upload.js';
 import { signedDigests } from './s3-signed-payloads.js';
 import { cutIntoParts, partSizes } from './parts.js';
@@ -17,28 +17,40 @@ interface WriteTarget {
 /** A small object goes by one PutObject, anything longer by a multipart upload. */
 export async function writeObject(
   { client, bucket, key, put }: WriteTarget,
-  source: AsyncIterable<Buffer>,
+  source: ByteSource,
   { mediaType, size: length, signal, onBytes }: WriteOptions,
 ): Promise<WrittenObject> {
   const digest = createStreamDigest(length);
   let size = 0;
   let upload: MultipartUpload | undefined;
+  /** Held back until there is a second one, or none. */
+  let first: { bytes: Buffer; sha256: Promise<string> } | undefined;
+  const send = async (bytes: Buffer, number: number, sha256: Promise<string>): Promise<void> => {
+    const options = { signal, onBytes, onSent: giveShared };
+    upload ??= await startMultipartUpload({ client, bucket, key, mediaType }, options);
+    await upload.add(bytes, number, sha256);
+  };
   signal?.throwIfAborted();
   try {
-    for await (const { bytes, number, last } of cutIntoParts(source, partSizes(length))) {
+    for await (const { bytes, number } of cutIntoParts(source, partSizes(length))) {
       signal?.throwIfAborted();
       const sha256 = digest.addPart(bytes);
+      // Its failure is met when its turn comes.
+      sha256.catch(() => undefined);
       size += bytes.length;
-      if (number === 1 && last) {
-        signedDigests.set(bytes, await sha256);
-        await put(key, bytes, mediaType, false, signal);
-        onBytes?.(bytes.length);
-        giveShared(bytes);
-        break;
+      if (number === 1) {
+        first = { bytes, sha256 };
+        continue;
       }
-      const options = { signal, onBytes, onSent: giveShared };
-      upload ??= await startMultipartUpload({ client, bucket, key, mediaType }, options);
-      await upload.add(bytes, number, sha256);
+      if (first !== undefined) await send(first.bytes, 1, first.sha256);
+      first = undefined;
+      await send(bytes, number, sha256);
+    }
+    if (first !== undefined) {
+      signedDigests.set(first.bytes, await first.sha256);
+      await put(key, first.bytes, mediaType, false, signal);
+      onBytes?.(first.bytes.length);
+      giveShared(first.bytes);
     }
     await upload?.complete();
     // Each request carried the digest of its body, signed, and was taken.

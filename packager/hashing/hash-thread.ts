@@ -2,7 +2,7 @@
  * SHA-256 in a thread of its own, so that the thread that moves the bytes does not stop to hash them. One thread serves all
  * jobs; it is started when it is first needed.
  */
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { startWorkerThread, type WorkerThread } from '../worker-thread.js';
 import { isShared } from './shared-memory.js';
 
@@ -32,9 +32,10 @@ export async function findWrong(bytes: Buffer, places: readonly DigestedPlace[])
     return thread().ask({
       type: 'check',
       place: placeOf(bytes),
-      starts: places.map(({ start }) => start),
-      lengths: places.map(({ length }) => length),
-      digests: places.map(({ sha256 }) => sha256),
+      // A few long values, which are handed over much faster than many short ones.
+      starts: Float64Array.from(places, ({ start }) => start),
+      lengths: Float64Array.from(places, ({ length }) => length),
+      digests: places.map(({ sha256 }) => sha256).join(''),
     });
   }
   return [...places.keys()].filter((index) => {
@@ -64,21 +65,21 @@ export function createStreamDigest(length = Infinity): StreamDigest {
 let nextStream = 0;
 
 function digestHere(): StreamDigest {
-  const hash = createHash('sha256');
+  const stream = createHash('sha256');
   return {
     add(bytes) {
-      hash.update(bytes);
+      stream.update(bytes);
       return Promise.resolve();
     },
     addPart(bytes) {
-      hash.update(bytes);
+      stream.update(bytes);
       return Promise.resolve(sha256(bytes));
     },
-    digest: () => Promise.resolve(hash.digest('hex')),
+    digest: () => Promise.resolve(stream.digest('hex')),
   };
 }
 
-const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+const sha256 = (bytes: Buffer): string => hash('sha256', bytes, 'hex');
 
 interface Place {
   memory: ArrayBufferLike;

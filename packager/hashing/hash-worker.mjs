@@ -3,13 +3,16 @@
  * the sources as well as from the build.
  */
 import { Buffer } from 'node:buffer';
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
 
 /** @typedef {{ memory: ArrayBufferLike, start: number, length: number }} Place */
 /** @typedef {{ id: number, type: 'add', stream: number, place: Place, isAlone: boolean }} AddOrder */
 /** @typedef {{ id: number, type: 'end', stream: number }} EndOrder */
-/** @typedef {{ id: number, type: 'check', place: Place, starts: number[], lengths: number[], digests: string[] }} CheckOrder */
+/** @typedef {{ id: number, type: 'check', place: Place, starts: Float64Array, lengths: Float64Array, digests: string }} CheckOrder */
+
+/** Hexadecimal. */
+const DIGEST_DIGITS = 64;
 
 /** Streams by number, from their first bytes to their end. @type {Map<number, import('node:crypto').Hash>} */
 const streams = new Map();
@@ -35,10 +38,9 @@ function carryOut(order) {
       const bytes = bytesAt(order.place);
       /** @type {number[]} */
       const wrong = [];
-      for (const [index, digest] of order.digests.entries()) {
-        const start = order.starts[index] ?? 0;
-        const end = start + (order.lengths[index] ?? 0);
-        if (sha256(bytes.subarray(start, end)) !== digest) wrong.push(index);
+      for (const [index, start] of order.starts.entries()) {
+        const digest = order.digests.slice(index * DIGEST_DIGITS, (index + 1) * DIGEST_DIGITS);
+        if (sha256(bytes.subarray(start, start + (order.lengths[index] ?? 0))) !== digest) wrong.push(index);
       }
       return wrong;
     }
@@ -49,7 +51,7 @@ function carryOut(order) {
 const bytesAt = ({ memory, start, length }) => Buffer.from(memory, start, length);
 
 /** @param {Buffer} bytes */
-const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
+const sha256 = (bytes) => hash('sha256', bytes, 'hex');
 
 /** @param {number} number */
 function streamOf(number) {

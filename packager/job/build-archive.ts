@@ -106,7 +106,8 @@ async function packAndStore(context: BuildContext, { listing, plan }: PlannedLis
   let contents: ZipContents | undefined;
   const bytes =
     container === 'zip'
-      ? writeZip(bag.entries, { date, isReused, onFinished: (finished) => (contents = finished) })
+      ? (nextMemory: () => Buffer) =>
+          writeZip(bag.entries, { date, nextMemory, onFinished: (finished) => (contents = finished) })
       : writeTarGz(bag.entries, { date });
   const written = await store.write(keys.archive, bytes, {
     mediaType: MEDIA_TYPES[container],

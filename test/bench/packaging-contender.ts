@@ -54,7 +54,8 @@ async function carryOut({ task, into, key }: Order): Promise<Answer> {
   const { entries, size } = task.type === 'copy' ? await copied(task) : await deflated(task);
   const store = openFolderArchiveStore(into);
   const started = performance.now();
-  const bytes = writeZip(entries, { date: new Date('2026-01-01T00:00:00Z'), isReused: true });
+  const date = new Date('2026-01-01T00:00:00Z');
+  const bytes = (nextMemory: () => Buffer) => writeZip(entries, { date, nextMemory });
   const written = await store.write(key, bytes, { mediaType: 'application/zip', size });
   const milliseconds = performance.now() - started;
   return { milliseconds, bytes: written.size, peakKilobytes: peakMemory() };

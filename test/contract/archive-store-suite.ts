@@ -56,6 +56,26 @@ export function archiveStoreSuite(open: () => Promise<ArchiveStore>): void {
       expect((await whole(`${dump}1/a.zip`)).equals(content)).toBe(true);
     });
 
+    test.each([0, 1, 8 * MIB, 21 * MIB])(
+      'stores %d bytes that a source writes into memory of the store',
+      async (size) => {
+        const content = randomBytes(size);
+        async function* source(nextMemory: () => Buffer): AsyncGenerator<Buffer> {
+          let at = 0;
+          do {
+            const memory = nextMemory();
+            const copied = content.copy(memory, 0, at);
+            at += copied;
+            yield memory.subarray(0, copied);
+            await Promise.resolve();
+          } while (at < size);
+        }
+        const written = await store.write(`${dump}1/a.zip`, source, ZIP);
+        expect(written).toMatchObject({ size, sha256: createHash('sha256').update(content).digest('hex') });
+        expect((await whole(`${dump}1/a.zip`)).equals(content)).toBe(true);
+      },
+    );
+
     test('shows nothing of an object before it is whole', async () => {
       const seen: unknown[] = [];
       async function* source(): AsyncGenerator<Buffer> {

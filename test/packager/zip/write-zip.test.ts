@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { fromRandomAccessReaderPromise, RandomAccessReader, type Entry, type ZipFile } from 'yauzl';
 import { dosTime, entryDate } from '../../../packager/zip/dos-time.js';
 import type { ArchiveEntry, StoredEntry } from '../../../packager/zip/entry.js';
-import { writeZip } from '../../../packager/zip/write-zip.js';
+import { writeZip, type ZipContents } from '../../../packager/zip/write-zip.js';
 import { createZipLength } from '../../../packager/zip/zip-length.js';
 import { readZip } from '../read-bag.js';
 import { DATE, makeZip, oneByOne, storedEntry, streamedEntry, zipOf } from './entries.js';
@@ -78,11 +78,36 @@ describe('a zip', () => {
     ];
     const whole = await zipOf(entries());
     const copies: Buffer[] = [];
-    for await (const piece of writeZip(oneByOne(scribbledOver(entries())), { date: DATE, isReused: true })) {
+    for await (const piece of writeZip(oneByOne(scribbledOver(entries())), { date: DATE })) {
       copies.push(Buffer.from(piece));
     }
     expect(Buffer.concat(copies).equals(whole)).toBe(true);
   });
+
+  test.each([1, 7, 100, 4096, 8 * MIB])(
+    'fills memory of %i bytes that is given to it, and the last only in part',
+    async (length) => {
+      const entries = (): ArchiveEntry[] => [
+        storedEntry('first', 'first '.repeat(50), 'store'),
+        streamedEntry(storedEntry('資料'.repeat(40), 'b'.repeat(9000), 'deflate'), 999),
+        { type: 'bytes', name: 'c', content: Buffer.from('c'.repeat(5000)) },
+        storedEntry('empty', '', 'store'),
+      ];
+      const pieces: Buffer[] = [];
+      let contents: ZipContents | undefined;
+      const given: Buffer[] = [];
+      const nextMemory = (): Buffer => given[given.push(Buffer.alloc(length)) - 1] as Buffer;
+      const options = { date: DATE, nextMemory, onFinished: (found: ZipContents) => (contents = found) };
+      for await (const piece of writeZip(oneByOne(entries()), options)) pieces.push(piece);
+      const zip = Buffer.concat(pieces);
+      expect(zip.equals(await zipOf(entries()))).toBe(true);
+      expect(pieces.slice(0, -1).every((piece, index) => piece === given[index])).toBe(true);
+      expect(pieces.length).toBe(given.length);
+      const { offset = NaN, length: directoryLength = NaN, directorySha256 } = contents ?? {};
+      const directory = zip.subarray(offset, offset + directoryLength);
+      expect(createHash('sha256').update(directory).digest('hex')).toBe(directorySha256);
+    },
+  );
 
   test('is the same in every time zone', async () => {
     const before = process.env['TZ'];
