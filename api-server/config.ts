@@ -1,6 +1,7 @@
 /** The api-server's configuration, from environment variables (design §7). */
 import ms from 'ms';
 import { z } from 'zod';
+import { DIALECT_NAMES, readAuthority } from '../queue-config/index.js';
 
 /** What is wrong with the environment: all of it at once. */
 export class ConfigError extends Error {
@@ -63,6 +64,16 @@ function checkStorage(value: StorageVariables, context: z.RefinementCtx): void {
   }
 }
 
+const authority = z.string().transform((path, context) => {
+  try {
+    return readAuthority(path);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    context.addIssue({ code: 'custom', message: `cannot be used: ${error.message}` });
+    return z.NEVER;
+  }
+});
+
 const environment = z
   .object({
     PORT: z
@@ -85,6 +96,8 @@ const environment = z
       .string('is missing: it must be stomp://host:port, stomp+ssl://, ws:// or wss://, several separated by commas')
       .transform((text) => text.split(',').map((part) => part.trim()))
       .refine((urls) => urls.every(url(BROKER_SCHEMES)), 'must be stomp://, stomp+ssl://, ws:// or wss:// URLs'),
+    BROKER_DIALECT: z.enum(DIALECT_NAMES, `must be one of ${DIALECT_NAMES.join(', ')}`).optional(),
+    BROKER_CA: authority.optional(),
     SEARCH_URL: searchUrl,
     ...storage,
     PACKAGER_KEY: z
@@ -125,6 +138,10 @@ export function readApiServerConfig(env: Readonly<Record<string, string | undefi
     /** Undefined: the embedded database in `dataDir`. */
     databaseUrl: value.DATABASE_URL,
     brokerUrls: value.BROKER_URL,
+    /** Undefined: as the broker calls itself. */
+    brokerDialect: value.BROKER_DIALECT,
+    /** PEM certificates that are trusted for the broker, beside those that Node.js trusts. */
+    brokerAuthority: value.BROKER_CA,
     /** Undefined: the database searches. */
     searchUrl: value.SEARCH_URL,
     /** Undefined: archives are in `dataDir`/archives. */

@@ -1,7 +1,13 @@
 /** The packager's settings, read from the environment; all faults are reported at once (design §7). */
 import ms from 'ms';
 import { z } from 'zod';
-import { DEFAULT_EVENT_TTL, parseBrokerUrls } from '../queue-config/index.js';
+import {
+  DEFAULT_EVENT_TTL,
+  DIALECT_NAMES,
+  parseBrokerUrls,
+  readAuthority,
+  type DialectName,
+} from '../queue-config/index.js';
 
 /** Where archives go. */
 export type ArchiveStoreConfig =
@@ -26,6 +32,10 @@ export interface PackagerConfig {
   packagerKey: string;
   /** As `openBroker` reads it: one URL, or several separated by commas. */
   brokerUrl: string;
+  /** Undefined: as the broker calls itself. */
+  brokerDialect?: DialectName | undefined;
+  /** PEM certificates that are trusted for the broker, beside those that Node.js trusts. */
+  brokerAuthority?: string | undefined;
   archiveStore: ArchiveStoreConfig;
   /** Where the api-server keeps documents, if that is on this machine; undefined: they come over HTTP. */
   contentFolder?: string | undefined;
@@ -109,12 +119,24 @@ const brokerUrl = z
     }
   });
 
+const authority = z.string().transform((path, context) => {
+  try {
+    return readAuthority(path);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    context.addIssue({ code: 'custom', message: `cannot be used: ${error.message}` });
+    return z.NEVER;
+  }
+});
+
 const environment = z.object({
   API_URL: httpUrl('must be set: the URL of the api-server, such as http://localhost:3000'),
   PACKAGER_KEY: z
     .string("must be set: the packager's key to the api-server")
     .min(16, 'must have at least 16 characters, as the api-server wants it'),
   BROKER_URL: brokerUrl,
+  BROKER_DIALECT: z.enum(DIALECT_NAMES, `must be one of ${DIALECT_NAMES.join(', ')}`).optional(),
+  BROKER_CA: authority.optional(),
   S3_BUCKET: text.optional(),
   S3_ENDPOINT: httpUrl('').optional(),
   AWS_REGION: text.optional(),
@@ -151,6 +173,8 @@ export function readPackagerConfig(env: Readonly<Record<string, string | undefin
     apiUrl: read.API_URL,
     packagerKey: read.PACKAGER_KEY,
     brokerUrl: read.BROKER_URL,
+    brokerDialect: read.BROKER_DIALECT,
+    brokerAuthority: read.BROKER_CA,
     archiveStore: archiveStoreOf(read),
     contentFolder: read.DATA_DIR && `${withoutSlash(read.DATA_DIR)}/content`,
     eventTtl: read.EVENT_TTL,

@@ -34,7 +34,12 @@ const DELETE_TRIES = 5;
 const ORPHANED = 24 * 60 * 60 * 1000;
 
 export function startPackager(config: PackagerConfig, { log }: { log: Logger }): Packager {
-  const broker = openBroker({ urls: config.brokerUrl });
+  const broker = openBroker({
+    urls: config.brokerUrl,
+    dialect: config.brokerDialect,
+    authority: config.brokerAuthority,
+    onRecognised: (recognised) => log.info(recognised, 'the broker is known'),
+  });
   const store = openArchiveStore(config.archiveStore);
   const metrics = createMetrics();
   const readShares = createReadShares();

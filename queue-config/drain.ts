@@ -1,6 +1,6 @@
 /**
  * Reads a queue to its end. STOMP has no "queue empty", and an idle time-out is both slow and wrong, so the end is a message:
- * one that the broker sends after the last (the embedded broker), or a fence that we send ourselves (ActiveMQ).
+ * one that the broker sends after the last, or a fence that we send ourselves. Each broker's `dialect.ts` says which.
  */
 import { randomUUID } from 'node:crypto';
 import type { IMessage } from '@stomp/stompjs';
@@ -22,6 +22,8 @@ const BATCH_CHARACTERS = 1024 * 1024;
 const FENCE_TTL = 60_000;
 const DEFAULT_TIMEOUT = 5_000;
 const NO_LIMIT: DrainLimit = { messages: Infinity, characters: Infinity };
+/** Milliseconds until the fence of another drain is given back. */
+const PAUSE = 2;
 
 /** See `Broker.drain`. The connection is this call's own while it runs; where this throws, the caller cuts it. */
 export async function drainQueue(
@@ -70,7 +72,8 @@ async function readFrom(
   onBatch: (messages: ReceivedMessage[]) => Promise<void>,
   limit: DrainLimit,
 ): Promise<DrainReport> {
-  const { subscription, isEnd } = subscribeForDrain(connection, destination, inbox.put);
+  const { drain: rules } = connection.dialect;
+  const { subscription, kindOf } = subscribeForDrain(connection, destination, inbox.put);
   // A subscription that is refused fails the connection, and with it the drain.
   subscription.confirmed.catch((error: unknown) => connection.drop(error as Error));
   const read = { messages: 0, characters: 0 };
@@ -78,62 +81,77 @@ async function readFrom(
   let batchCharacters = 0;
   for (;;) {
     const message = await inbox.take();
-    const end = isEnd(message);
-    if (!end) {
+    const kind = kindOf(message);
+    if (kind === 'other-fence') {
+      // Given back at once, it would come again at once.
+      setTimeout(() => connection.giveBack(message), PAUSE);
+      continue;
+    }
+    if (kind === 'message') {
       batch.push(message);
       batchCharacters += message.body.length;
     }
-    if (batch.length < BATCH && batchCharacters < BATCH_CHARACTERS && !end) continue;
+    if (batch.length < BATCH && batchCharacters < BATCH_CHARACTERS && kind !== 'end') continue;
     if (batch.length > 0) await onBatch(batch.map(({ headers, body }) => ({ headers, body })));
-    // Acknowledgement is cumulative: the last one covers all before it. The fence is a message, the marker is not.
-    const last = end && connection.dialect.drainEnd === 'fence' ? message : batch.at(-1);
     read.messages += batch.length;
     read.characters += batchCharacters;
-    if (end) {
-      // The receipt of an acknowledgement says that it is on the broker's disk, and all before it.
-      const acknowledged = last === undefined ? undefined : connection.ack(last);
-      await Promise.all([acknowledged, subscription.end()]);
-      return { drained: read.messages, isComplete: true };
-    }
-    if (last !== undefined && (read.messages >= limit.messages || read.characters >= limit.characters)) {
-      await connection.ack(last);
-      // What was sent to us beyond goes back to the queue.
-      await connection.close();
-      return { drained: read.messages, isComplete: false };
-    }
-    if (last !== undefined) connection.ackUnconfirmed(last);
+    // The fence is a message, the marker is not.
+    const done = kind === 'end' && rules.end === 'fence' ? [...batch, message] : batch;
     batch = [];
     batchCharacters = 0;
+    const isFull = read.messages >= limit.messages || read.characters >= limit.characters;
+    if (kind !== 'end' && !isFull) {
+      acknowledge(connection, done);
+      continue;
+    }
+    const acknowledged = acknowledgeConfirmed(connection, done);
+    await Promise.all([acknowledged, kind === 'end' && rules.leave === 'unsubscribe' ? subscription.end() : undefined]);
+    // What was sent to us beyond goes back to the queue.
+    if (kind !== 'end' || rules.leave === 'disconnect') await connection.close();
+    return { drained: read.messages, isComplete: kind === 'end' };
   }
 }
 
-/** Subscribes, and returns the test for the end with the subscription. */
+/** Those of `messages` with whose acknowledgement all of them are acknowledged. */
+const toAcknowledge = ({ dialect }: StompConnection, messages: readonly IMessage[]): readonly IMessage[] =>
+  dialect.drain.ack === 'client' ? messages.slice(-1) : messages;
+
+function acknowledge(connection: StompConnection, messages: readonly IMessage[]): void {
+  for (const message of toAcknowledge(connection, messages)) connection.ackUnconfirmed(message);
+}
+
+/** Resolves when they are acknowledged on the broker's disk, and all before them: the receipt of the last one says so. */
+async function acknowledgeConfirmed(connection: StompConnection, messages: readonly IMessage[]): Promise<void> {
+  const all = toAcknowledge(connection, messages);
+  for (const message of all.slice(0, -1)) connection.ackUnconfirmed(message);
+  const last = all.at(-1);
+  if (last !== undefined) await connection.ack(last);
+}
+
+type Kind = 'message' | 'end' | 'other-fence';
+
+/** Subscribes, and returns with the subscription what each message is to this drain. */
 function subscribeForDrain(
   connection: StompConnection,
   destination: Destination,
   onMessage: (message: IMessage) => void,
-): { subscription: Subscription; isEnd: (message: IMessage) => boolean } {
-  const name = connection.dialect.spell(destination);
-  if (connection.dialect.drainEnd === 'marker') {
-    const subscription = connection.subscribe(name, { ack: 'client', 'adit-drain': 'true' }, onMessage);
-    return { subscription, isEnd: (message) => message.headers['drain-end'] === 'true' };
-  }
+): { subscription: Subscription; kindOf: (message: IMessage) => Kind } {
+  const { dialect } = connection;
+  const { drain: rules } = dialect;
+  const name = dialect.spell(destination);
   const fence = randomUUID();
-  connection.sendUnconfirmed(
-    name,
-    { ...connection.dialect.sendHeaders(destination), fence, expires: String(Date.now() + FENCE_TTL) },
-    'fence',
-  );
-  const headers = {
-    ack: 'client',
-    // No more of them in memory than are written in one go.
-    ...connection.dialect.prefetchHeaders(BATCH),
-    // One drainer at a time; others' fences, even those left by the dead, do not concern us.
-    'activemq.exclusive': 'true',
-    selector: `fence IS NULL OR fence = '${fence}'`,
-  };
+  if (rules.end === 'fence') {
+    const expiry = dialect.expiryHeaders(Date.now() + FENCE_TTL);
+    connection.sendUnconfirmed(name, { ...dialect.sendHeaders(destination), ...expiry, fence }, 'fence');
+  }
+  const headers = { ack: rules.ack, ...rules.subscribeHeaders(fence, BATCH) };
   const subscription = connection.subscribe(name, headers, onMessage);
-  return { subscription, isEnd: (message) => message.headers['fence'] === fence };
+  const kindOf = ({ headers }: IMessage): Kind => {
+    if (rules.end === 'marker') return rules.isMarker(headers) ? 'end' : 'message';
+    if (headers['fence'] === undefined) return 'message';
+    return headers['fence'] === fence ? 'end' : 'other-fence';
+  };
+  return { subscription, kindOf };
 }
 
 interface Inbox {

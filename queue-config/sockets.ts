@@ -1,22 +1,29 @@
 /** Sockets for the STOMP client: plain TCP and TLS dressed as the WebSocket that it expects, and WebSocket itself. */
-import { connect as connectTcp, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls, rootCertificates } from 'node:tls';
 import type { IStompSocket } from '@stomp/stompjs';
 import { WebSocket } from 'ws';
 import type { BrokerAddress } from './broker-url.js';
 
-/** Opens a socket to a broker. Failures come through the socket's `onerror` and `onclose`. */
-export function openSocket(address: BrokerAddress): IStompSocket {
+/**
+ * Opens a socket to a broker. Failures come through the socket's `onerror` and `onclose`.
+ * @param authority PEM certificates that are trusted beside those that Node.js trusts
+ */
+export function openSocket(address: BrokerAddress, authority?: string): IStompSocket {
+  // Given alone, `ca` would take the place of the certificates that Node.js trusts.
+  const trust = authority === undefined ? {} : { ca: [...rootCertificates, authority] };
   if (address.scheme === 'ws' || address.scheme === 'wss') {
-    return new WebSocket(address.href, ['v12.stomp'], { perMessageDeflate: false });
+    return new WebSocket(address.href, ['v12.stomp'], { perMessageDeflate: false, ...trust });
   }
-  return streamSocket(address);
+  return streamSocket(address, trust);
 }
 
-function streamSocket({ scheme, host, port, href }: BrokerAddress): IStompSocket {
+function streamSocket({ scheme, host, port, href }: BrokerAddress, trust: { ca?: string[] }): IStompSocket {
   // Without noDelay every drain waits 40 ms for a delayed acknowledgement.
   const options = { host, port, noDelay: true, keepAlive: true };
-  const socket: Socket = scheme === 'stomp+ssl' ? connectTls({ ...options, servername: host }) : connectTcp(options);
+  // An address is no server name (RFC 6066 §3); the certificate is compared with it all the same.
+  const name = isIP(host) === 0 ? { servername: host } : {};
+  const socket: Socket = scheme === 'stomp+ssl' ? connectTls({ ...options, ...trust, ...name }) : connectTcp(options);
   const CONNECTING = 0;
   const OPEN = 1;
   const CLOSING = 2;

@@ -9,6 +9,7 @@ import {
   type Delivery,
   type OutgoingMessage,
 } from './broker.js';
+import type { DialectName } from './dialect.js';
 import { parseBrokerUrls, type BrokerAddress } from './broker-url.js';
 import type { Destination } from './destinations.js';
 import { createConnectionPool } from './connection-pool.js';
@@ -22,6 +23,22 @@ export interface BrokerOptions {
   connectTimeoutMs?: number;
   /** Milliseconds until a receipt must have come; default 10,000. */
   receiptTimeoutMs?: number;
+  /** Instead of the broker that the CONNECTED frame names: which one it is like. */
+  dialect?: DialectName | undefined;
+  /** PEM certificates that are trusted beside those that Node.js trusts. */
+  authority?: string | undefined;
+  /** Told, for the log, when a broker has answered for the first time, or as another one than before. */
+  onRecognised?: (broker: RecognisedBroker) => void;
+}
+
+/** Which broker answered, and how it is spoken to. */
+export interface RecognisedBroker {
+  readonly url: string;
+  /** As it calls itself. */
+  readonly server: string;
+  readonly dialect: DialectName;
+  /** True where the configuration said so, and not the broker. */
+  readonly forced: boolean;
 }
 
 /** Short-lived connections beat fast, so that a frozen drainer is given up before others time out. */
@@ -36,20 +53,36 @@ const LONGEST_PAUSE = 30_000;
  * Opens the port. Nothing is connected until it is used, and only `consume` keeps a connection.
  * @throws {RangeError} for a URL that cannot be one of a broker
  */
-export function openBroker({ urls, connectTimeoutMs = 3_000, receiptTimeoutMs = 10_000 }: BrokerOptions): Broker {
+export function openBroker({
+  urls,
+  connectTimeoutMs = 3_000,
+  receiptTimeoutMs = 10_000,
+  dialect,
+  authority,
+  onRecognised,
+}: BrokerOptions): Broker {
   const addresses = parseBrokerUrls(urls);
   const consumers = new Set<Consumer>();
   // The address that answered last is asked first, or each operation would wait for the dead one.
   let preferred = 0;
 
+  const known = new Map<string, string>();
+  const tell = ({ url, connected, dialect: { name } }: StompConnection): void => {
+    const server = connected['server'] ?? '';
+    if (known.get(url) === server) return;
+    known.set(url, server);
+    onRecognised?.({ url, server, dialect: name, forced: dialect !== undefined });
+  };
+
   const connectAny = async (heartbeatMs: number): Promise<StompConnection> => {
-    const options: ConnectionOptions = { connectTimeoutMs, receiptTimeoutMs, heartbeatMs };
+    const options: ConnectionOptions = { connectTimeoutMs, receiptTimeoutMs, heartbeatMs, dialect, authority };
     let failure: unknown;
     for (let step = 0; step < addresses.length; step++) {
       const index = (preferred + step) % addresses.length;
       try {
         const connection = await connect(addresses[index] as BrokerAddress, options);
         preferred = index;
+        tell(connection);
         return connection;
       } catch (error) {
         failure ??= error;
@@ -83,7 +116,7 @@ function sendOn(connection: StompConnection, message: OutgoingMessage): Promise<
     ...message.headers,
     // Left out rather than `persistent:false`, which some brokers read as something else.
     ...(message.persistent ? { persistent: 'true' } : {}),
-    ...(message.expires === undefined ? {} : { expires: String(message.expires) }),
+    ...(message.expires === undefined ? {} : connection.dialect.expiryHeaders(message.expires)),
   };
   return connection.send(connection.dialect.spell(message.destination), headers, message.body);
 }

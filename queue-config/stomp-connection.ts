@@ -2,7 +2,8 @@
 import { Client, type IFrame, type IMessage, type StompSubscription } from '@stomp/stompjs';
 import { BrokerRefusedError, BrokerUnavailableError } from './broker.js';
 import type { BrokerAddress } from './broker-url.js';
-import { dialectOf, type Dialect } from './dialects.js';
+import type { Dialect, DialectName } from './dialect.js';
+import { dialectOf } from './dialects.js';
 import { openSocket } from './sockets.js';
 
 export interface ConnectionOptions {
@@ -12,6 +13,10 @@ export interface ConnectionOptions {
   receiptTimeoutMs: number;
   /** Heart-beat wanted and offered, in milliseconds: a peer silent for twice as long is lost. */
   heartbeatMs: number;
+  /** Instead of the dialect of the broker that the CONNECTED frame names. */
+  dialect?: DialectName | undefined;
+  /** PEM certificates that are trusted beside those that Node.js trusts. */
+  authority?: string | undefined;
 }
 
 export interface StompConnection {
@@ -31,6 +36,8 @@ export interface StompConnection {
   ack(message: IMessage): Promise<void>;
   /** ACK without a receipt: the receipt of a later one confirms it as well. */
   ackUnconfirmed(message: IMessage): void;
+  /** NACK without a receipt. What a broker makes of it is the broker's own: see its dialect. */
+  giveBack(message: IMessage): void;
   /**
    * DISCONNECT; resolves with its receipt, by which everything before it is confirmed as well (STOMP 1.2, "DISCONNECT").
    * @throws {BrokerUnavailableError} it did not come, and the connection was cut
@@ -71,7 +78,7 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
   };
 
   const client = new Client({
-    webSocketFactory: () => openSocket(address),
+    webSocketFactory: () => openSocket(address, options.authority),
     connectHeaders: {
       host: address.host,
       ...(address.login === undefined ? {} : { login: address.login, passcode: address.passcode ?? '' }),
@@ -164,7 +171,7 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
 
   let dialect: Dialect;
   try {
-    dialect = dialectOf(frame.headers['server'] ?? '');
+    dialect = dialectOf(frame.headers['server'] ?? '', options.dialect);
   } catch (error) {
     drop(error as Error);
     throw error;
@@ -195,6 +202,9 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
     },
     ack: (message) => expectReceipt((receipt) => message.ack({ receipt })),
     ackUnconfirmed: (message) => message.ack(),
+    giveBack: (message) => {
+      if (!gone.signal.aborted) message.nack();
+    },
     async close() {
       if (gone.signal.aborted) throw gone.signal.reason;
       closing = true;

@@ -31,7 +31,12 @@ export function createDumps(
   config: ApiServerConfig,
   { knex, log, metrics }: { knex: Knex; log: Logger; metrics: Registry },
 ): Dumps {
-  const broker = openBroker({ urls: config.brokerUrls.join(',') });
+  const broker = openBroker({
+    urls: config.brokerUrls.join(','),
+    dialect: config.brokerDialect,
+    authority: config.brokerAuthority,
+    onRecognised: (recognised) => log.info(recognised, 'the broker is known'),
+  });
   const { links, download, close } = openArchiveLinks(config);
   const parts: DumpParts = {
     store: createDumpStore(knex),

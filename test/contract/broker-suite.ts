@@ -4,9 +4,13 @@
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import pMap from 'p-map';
 import {
   BrokerRefusedError,
   BrokerUnavailableError,
+  DEAD_LETTERS,
+  deadLetterMessage,
+  DELETE_REQUESTS,
   eventsOf,
   PACKAGE_REQUESTS,
   type Broker,
@@ -16,21 +20,16 @@ import {
   type OutgoingMessage,
   type ReceivedMessage,
 } from '../../queue-config/index.js';
-import { openBroker } from '../../queue-config/stomp-broker.js';
+import { dialectOf } from '../../queue-config/dialects.js';
+import type { Account } from '../../queue-config/operations/accounts.js';
+import { openBroker, type RecognisedBroker } from '../../queue-config/stomp-broker.js';
+import { connectStomp, describeOn, startTcpProxy, waitUntil } from '../servers/index.js';
+import type { BrokerRow, RunningBroker, Transport } from './brokers.js';
 
-/** A broker that is running. */
-export interface BrokerUnderTest {
-  /** One URL of each transport, with credentials where it asks for them. */
-  urls: string[];
-  /** A URL with a passcode that is wrong; undefined where no login is asked. */
-  wrongPasscodeUrl?: string | undefined;
-  /** `kill -9`, then a start on the same data and ports. */
-  killAndRestart(): Promise<void>;
-  stop(): Promise<void>;
-}
-
-const DEADLINE = 20_000;
+const DEADLINE = 60_000;
 const LONG = 120_000;
+/** Queues at a time; `npm run test:brokers:long` has 50,000. */
+const MANY = Number(process.env['MANY_QUEUES'] ?? 300);
 
 async function until(what: string, condition: () => boolean): Promise<void> {
   const end = Date.now() + DEADLINE;
@@ -87,50 +86,58 @@ async function drainAll(broker: Broker, destination: Destination): Promise<strin
   return seen;
 }
 
-/** Runs the contract against the broker that `start` starts, over each of its URLs. */
-export function describeBroker(
-  name: string,
-  transports: readonly string[],
-  start: () => Promise<BrokerUnderTest>,
-): void {
-  describe(name, () => {
-    let server: BrokerUnderTest;
-    beforeAll(async () => {
-      server = await start();
-    }, LONG);
-    afterAll(async () => {
-      await server.stop();
-    }, LONG);
-
-    const opened: Broker[] = [];
-    const open = (urls: string): Broker => {
-      const broker = openBroker({ urls });
-      opened.push(broker);
-      return broker;
-    };
-    afterEach(async () => {
-      await Promise.all(opened.splice(0).map((broker) => broker.close()));
-    });
-
-    describe.each(transports)('over %s', (scheme) => {
-      const connect = (): Broker => {
-        const url = server.urls.find((candidate) => candidate.startsWith(`${scheme}://`));
-        if (url === undefined) throw new Error(`the broker offers no ${scheme}://`);
-        return open(url);
-      };
-      describePublishing(connect);
-      describeConsuming(connect);
-      describeDraining(connect);
-    });
-
-    describe('when things fail', () => {
-      const connect = (): Broker => open(server.urls[0] as string);
-      describeFailures(connect, open, () => server);
-    });
-  });
+/** Runs the contract on the broker of a row: all of it over its first transport, and over each further one what a transport can spoil. */
+export function describeBroker(row: BrokerRow): void {
+  if (row.server === undefined) describe(row.title, () => describeContract(row));
+  else describeOn(row.server, row.title, () => describeContract(row));
 }
 
-function describePublishing(connect: () => Broker): void {
+function describeContract(row: BrokerRow): void {
+  const { transports, hasRights, dialect } = row;
+  let server: RunningBroker;
+  beforeAll(async () => {
+    server = await row.start();
+  }, LONG);
+  afterAll(async () => {
+    await server.stop();
+  }, LONG);
+
+  const opened: Broker[] = [];
+  const open = (urls: string): Broker => {
+    const broker = openBroker({ urls, authority: server.authority });
+    opened.push(broker);
+    return broker;
+  };
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((broker) => broker.close()));
+  });
+  const [first = 'stomp', ...others] = transports;
+  const over = (transport: Transport) => (): Broker => open(server.url(transport));
+
+  describe(`over ${first}`, () => {
+    const connect = over(first);
+    it('is recognised', async () => {
+      const seen: RecognisedBroker[] = [];
+      const broker = openBroker({ urls: server.url(first), onRecognised: (broker) => seen.push(broker) });
+      opened.push(broker);
+      await drainAll(broker, freshQueue());
+      await drainAll(broker, freshQueue());
+      expect(seen).toEqual([expect.objectContaining({ dialect, forced: false })]);
+    });
+    describeTransport(connect);
+    describePublishing(connect);
+    describeConsuming(connect);
+    describeDraining(connect, open, () => server);
+    describeDeadLetters(connect, () => server, row);
+    describeFailures(connect, open, () => server);
+    if (hasRights) describeRights((account) => open(server.url(first, account)));
+  });
+
+  for (const transport of others) describe(`over ${transport}`, () => describeTransport(over(transport)));
+}
+
+/** What a transport can spoil. */
+function describeTransport(connect: () => Broker): void {
   it('hands headers and body on as they were sent', async () => {
     const broker = connect();
     const queue = freshQueue();
@@ -151,6 +158,53 @@ function describePublishing(connect: () => Broker): void {
     expect((await drainAll(broker, queue)).map((body) => body.length)).toEqual([large.length, 0]);
   });
 
+  it.each([0, 250])('drains %i events in order, in batches of at most 100', async (count) => {
+    await drainInBatches(connect(), count);
+  });
+
+  it('gives each of two consumers one message at a time, and every message to one of them', async () => {
+    await shareBetweenTwo(connect());
+  });
+}
+
+async function shareBetweenTwo(broker: Broker): Promise<void> {
+  const queue = freshQueue();
+  const texts = numbers(20);
+  await publishAll(broker, queue, texts);
+  const shares: { seen: string[]; running: number }[] = [0, 1].map(() => ({ seen: [], running: 0 }));
+  let most = 0;
+  const consumers = shares.map((share) =>
+    broker.consume(queue, { prefetch: 1 }, async (delivery) => {
+      most = Math.max(most, ++share.running);
+      share.seen.push(delivery.message.body);
+      // The first message of each is held until the other one has got one too.
+      await until('both work', () => shares.every(({ seen }) => seen.length > 0));
+      share.running--;
+      await delivery.ack();
+    }),
+  );
+  const all = (): string[] => shares.flatMap(({ seen }) => seen);
+  await until('all were seen', () => all().length >= texts.length);
+  await Promise.all(consumers.map((consumer) => consumer.stop()));
+  expect(all().sort()).toEqual([...texts].sort());
+  expect(most).toBe(1);
+  expect(await drainAll(broker, queue)).toEqual([]);
+}
+
+async function drainInBatches(broker: Broker, count: number): Promise<void> {
+  const queue = freshQueue();
+  await publishAll(broker, queue, numbers(count));
+  const batches: string[][] = [];
+  const { drained } = await broker.drain(queue, (batch) => Promise.resolve(void batches.push(bodies(batch))), {
+    timeoutMs: DEADLINE,
+  });
+  expect(batches.flat()).toEqual(numbers(count));
+  expect(drained).toBe(count);
+  expect(Math.max(0, ...batches.map((batch) => batch.length))).toBeLessThanOrEqual(100);
+  expect(await drainAll(broker, queue)).toEqual([]);
+}
+
+function describePublishing(connect: () => Broker): void {
   it('keeps queues apart whose names differ after a slash only', async () => {
     const broker = connect();
     const id = randomUUID();
@@ -160,6 +214,19 @@ function describePublishing(connect: () => Broker): void {
     expect(await drainAll(broker, two)).toEqual(['two']);
     expect(await drainAll(broker, one)).toEqual(['one']);
   });
+
+  it(
+    `holds ${MANY} queues at a time, and hands out of each what is on it`,
+    async () => {
+      const broker = connect();
+      const queues = Array.from({ length: MANY }, freshQueue);
+      await onOneConnection(broker, async (publish) => {
+        await pMap(queues, (queue) => publish(message(queue, queue)), { concurrency: 100 });
+      });
+      await pMap(queues, async (queue) => expect(await drainAll(broker, queue)).toEqual([queue]), { concurrency: 4 });
+    },
+    MANY * 200 + LONG,
+  );
 
   it('drops a message once it has expired, and no other', async () => {
     const broker = connect();
@@ -174,31 +241,6 @@ function describePublishing(connect: () => Broker): void {
 }
 
 function describeConsuming(connect: () => Broker): void {
-  it('gives each of two consumers one message at a time, and every message to one of them', async () => {
-    const broker = connect();
-    const queue = freshQueue();
-    const texts = numbers(20);
-    await publishAll(broker, queue, texts);
-    const shares: { seen: string[]; running: number }[] = [0, 1].map(() => ({ seen: [], running: 0 }));
-    let most = 0;
-    const consumers = shares.map((share) =>
-      broker.consume(queue, { prefetch: 1 }, async (delivery) => {
-        most = Math.max(most, ++share.running);
-        share.seen.push(delivery.message.body);
-        // The first message of each is held until the other one has got one too.
-        await until('both work', () => shares.every(({ seen }) => seen.length > 0));
-        share.running--;
-        await delivery.ack();
-      }),
-    );
-    const all = (): string[] => shares.flatMap(({ seen }) => seen);
-    await until('all were seen', () => all().length >= texts.length);
-    await Promise.all(consumers.map((consumer) => consumer.stop()));
-    expect(all().sort()).toEqual([...texts].sort());
-    expect(most).toBe(1);
-    expect(await drainAll(broker, queue)).toEqual([]);
-  });
-
   it('hands out as many messages at a time as the prefetch says', async () => {
     const broker = connect();
     const queue = freshQueue();
@@ -277,19 +319,9 @@ function describeConsuming(connect: () => Broker): void {
   });
 }
 
-function describeDraining(connect: () => Broker): void {
-  it.each([0, 1, 5, 100, 1_000])('drains %i events in order, in batches of at most 100', async (count) => {
-    const broker = connect();
-    const queue = freshQueue();
-    await publishAll(broker, queue, numbers(count));
-    const batches: string[][] = [];
-    const { drained } = await broker.drain(queue, (batch) => Promise.resolve(void batches.push(bodies(batch))), {
-      timeoutMs: DEADLINE,
-    });
-    expect(batches.flat()).toEqual(numbers(count));
-    expect(drained).toBe(count);
-    expect(Math.max(0, ...batches.map((batch) => batch.length))).toBeLessThanOrEqual(100);
-    expect(await drainAll(broker, queue)).toEqual([]);
+function describeDraining(connect: () => Broker, open: (urls: string) => Broker, server: () => RunningBroker): void {
+  it.each([1, 5, 100, 1_000])('drains %i events in order, in batches of at most 100', async (count) => {
+    await drainInBatches(connect(), count);
   });
 
   it('reads no more of a long queue than it is told to, and leaves the rest in its order', async () => {
@@ -395,6 +427,43 @@ function describeDraining(connect: () => Broker): void {
     expect(await drainAll(broker, queue)).toEqual(numbers(150));
   });
 
+  it('that loses its connection at any step loses no event', async () => {
+    const direct = connect();
+    const { hostname, port } = new URL(server().url('stomp'));
+    const proxy = await startTcpProxy(Number(port));
+    const texts = numbers(150);
+    const url = server().url('stomp').replace(`${hostname}:${port}`, `127.0.0.1:${proxy.port}`);
+    /** Drains 150 events, cut off after so many bytes. @returns bytes that passed */
+    const drainCutAt = async (bytes: number): Promise<number> => {
+      const queue = freshQueue();
+      await publishAll(direct, queue, texts);
+      const stored: string[] = [];
+      const before = proxy.bytes();
+      proxy.cutAt(before + bytes);
+      const drain = open(url).drain(queue, (batch) => Promise.resolve(void stored.push(...bodies(batch))));
+      const end = await drain.then(
+        () => 'whole',
+        (error: unknown) => error,
+      );
+      if (end !== 'whole') expect(end).toBeInstanceOf(BrokerUnavailableError);
+      const rest = await drainAll(direct, queue);
+      // What is acknowledged has been stored; what was stored may come again where its acknowledgement was cut off.
+      const firstAgain = Number(rest[0] ?? texts.length);
+      expect(rest).toEqual(texts.slice(firstAgain));
+      expect(stored).toEqual(texts.slice(0, stored.length));
+      expect(firstAgain).toBeLessThanOrEqual(stored.length);
+      if (end === 'whole') expect(rest).toEqual([]);
+      return proxy.bytes() - before;
+    };
+    try {
+      const whole = await drainCutAt(Infinity);
+      const steps = 12;
+      for (let step = 0; step < steps; step++) await drainCutAt((whole * step) / steps);
+    } finally {
+      await proxy.close();
+    }
+  });
+
   it('that was aborted before it began touches nothing', async () => {
     const broker = connect();
     const queue = freshQueue();
@@ -405,7 +474,7 @@ function describeDraining(connect: () => Broker): void {
   });
 }
 
-function describeFailures(connect: () => Broker, open: (urls: string) => Broker, server: () => BrokerUnderTest): void {
+function describeFailures(connect: () => Broker, open: (urls: string) => Broker, server: () => RunningBroker): void {
   it(
     'keeps every persistent message that was confirmed over kill -9, in order, and a consumer comes back',
     async () => {
@@ -469,9 +538,9 @@ function describeFailures(connect: () => Broker, open: (urls: string) => Broker,
   );
 
   it('says BrokerRefusedError when the passcode is wrong', async () => {
-    const { wrongPasscodeUrl } = server();
-    if (wrongPasscodeUrl === undefined) return;
-    const broker = open(wrongPasscodeUrl);
+    const wrong = new URL(server().url('stomp'));
+    wrong.password = 'wrong';
+    const broker = open(wrong.href);
     const queue = freshQueue();
     await expect(broker.publish(message(queue, 'x'))).rejects.toBeInstanceOf(BrokerRefusedError);
     await expect(broker.drain(queue, () => Promise.resolve())).rejects.toBeInstanceOf(BrokerRefusedError);
@@ -485,9 +554,63 @@ function describeFailures(connect: () => Broker, open: (urls: string) => Broker,
   });
 
   it('goes on to the next broker of a list when the first is not there', async () => {
-    const broker = open(`stomp://127.0.0.1:1,${server().urls[0] ?? ''}`);
+    const broker = open(`stomp://127.0.0.1:1,${server().url('stomp')}`);
     const queue = freshQueue();
     await broker.publish(message(queue, 'x'));
     expect(await drainAll(broker, queue)).toEqual(['x']);
+  });
+}
+
+/** What an account may do is the broker's to say, so this holds for its configuration as well. */
+function describeRights(as: (account: Account) => Broker): void {
+  it('refuses an account what it has no right to, and nothing else', async () => {
+    const [apiServer, packager] = [as('api-server'), as('packager')];
+    const queue = freshQueue();
+    const request = message(PACKAGE_REQUESTS, `http://server/api/docsets/${randomUUID()}`);
+    await expect(packager.publish(request)).rejects.toBeInstanceOf(BrokerRefusedError);
+    await packager.publish(message(queue, 'Accepted.'));
+    await expect(packager.drain(queue, () => Promise.resolve())).rejects.toBeInstanceOf(BrokerRefusedError);
+    expect(await drainAll(apiServer, queue)).toEqual(['Accepted.']);
+    const reasons: (string | undefined)[] = [];
+    const onConnectionChange = ({ reason }: { reason?: string }): void => void reasons.push(reason);
+    const consumer = apiServer.consume(PACKAGE_REQUESTS, { prefetch: 1, onConnectionChange }, () => Promise.resolve());
+    await until('the consumer is refused', () => reasons.length > 0);
+    await consumer.abandon();
+    expect(reasons[0]).toMatch(/refused/);
+  });
+}
+
+function describeDeadLetters(
+  connect: () => Broker,
+  server: () => RunningBroker,
+  { dialect, afterRefusal }: BrokerRow,
+): void {
+  it('keeps what could not be read, with the reason, on the queue for dead letters', async () => {
+    const broker = connect();
+    const text = randomUUID();
+    await broker.publish(deadLetterMessage({ headers: { status: 'x' }, body: text }, freshQueue(), 'no such word'));
+    const letters = await drainAll(broker, DEAD_LETTERS);
+    expect(letters.find((letter) => letter.includes(text))).toMatch(/^Unreadable: no such word\n/);
+  });
+
+  // Each broker does something else, so Adit never refuses; a packager of another make may.
+  it(`makes of a request that is refused (NACK): ${afterRefusal}`, async () => {
+    const broker = connect();
+    const text = `http://server/api/docsets/${randomUUID()}?fmt=meta`;
+    await broker.publish(message(DELETE_REQUESTS, text, { persistent: true }));
+    const peer = await connectStomp(server().url('stomp'));
+    await peer.request('SUBSCRIBE', {
+      id: '1',
+      destination: dialectOf('', dialect).spell(DELETE_REQUESTS),
+      ack: 'client-individual',
+    });
+    await peer.request('NACK', { id: (await peer.message(DEADLINE)).headers['ack'] ?? '' });
+    if (afterRefusal === 'delivered again') expect((await peer.message(DEADLINE)).body).toBe(text);
+    await peer.disconnect();
+    const left = await drainAll(broker, DELETE_REQUESTS);
+    expect(left).toEqual(afterRefusal === 'delivered again' ? [text] : []);
+    const isDead = async (): Promise<boolean> => (await drainAll(broker, DEAD_LETTERS)).includes(text);
+    if (afterRefusal === 'a dead letter') await waitUntil('it is a dead letter', isDead, { deadlineMs: DEADLINE });
+    else expect(await isDead()).toBe(false);
   });
 }

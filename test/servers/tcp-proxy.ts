@@ -15,6 +15,8 @@ export interface TcpProxy {
   stall(): void;
   /** Stalls by itself once so many bytes have passed since the start, both directions together. */
   stallAt(bytes: number): void;
+  /** Breaks every connection that stands once so many bytes have passed since the start, both directions together. */
+  cutAt(bytes: number): void;
   resume(): void;
   close(): Promise<void>;
 }
@@ -26,6 +28,7 @@ export async function startTcpProxy(port: number, own = 0): Promise<TcpProxy> {
   let connections = 0;
   let stalled = false;
   let limit = Infinity;
+  let cutLimit = Infinity;
   const server = createServer({ noDelay: true }, (near) => {
     connections += 1;
     const far = connect({ port, host: '127.0.0.1', noDelay: true });
@@ -34,6 +37,11 @@ export async function startTcpProxy(port: number, own = 0): Promise<TcpProxy> {
     for (const [from, to] of [pair, [far, near] as const]) {
       from.on('data', (chunk) => {
         bytes += chunk.length;
+        if (bytes > cutLimit) {
+          cutLimit = Infinity;
+          cut();
+          return;
+        }
         to.write(chunk);
         if (bytes > limit) stall();
       });
@@ -67,6 +75,9 @@ export async function startTcpProxy(port: number, own = 0): Promise<TcpProxy> {
     stall,
     stallAt(wanted) {
       limit = wanted;
+    },
+    cutAt(wanted) {
+      cutLimit = wanted;
     },
     resume() {
       stalled = false;

@@ -1,0 +1,50 @@
+/** What differs from broker to broker. Each broker's own is `dialect.ts` in its folder; `dialects.ts` knows them all. */
+import type { Destination } from './destinations.js';
+
+export const DIALECT_NAMES = ['adit', 'activemq', 'artemis'] as const;
+export type DialectName = (typeof DIALECT_NAMES)[number];
+
+export interface Dialect {
+  readonly name: DialectName;
+  /** As people call it. */
+  readonly title: string;
+  /** The `server` headers of CONNECTED by which it is recognised. */
+  readonly servers: RegExp;
+  /** The canonical name as this broker wants it. */
+  spell(destination: Destination): string;
+  /** Headers of a SEND to `destination`. */
+  sendHeaders(destination: Destination): Readonly<Record<string, string>>;
+  /** Headers of a SEND whose message the broker may throw away at `expires`, in milliseconds since the epoch. */
+  expiryHeaders(expires: number): Readonly<Record<string, string>>;
+  /** Headers of a SUBSCRIBE that holds at most `prefetch` unacknowledged messages. */
+  prefetchHeaders(prefetch: number): Readonly<Record<string, string>>;
+  readonly drain: DrainRules;
+}
+
+/** How a drain of a queue is told where the end is, and what becomes of the messages on the way. */
+export type DrainRules = {
+  /**
+   * Headers of its SUBSCRIBE, beside `ack`. `fence` is the id of its own, where there is one; `batch` is how many messages are
+   * acknowledged in one go, at the latest: no more of them need be under way.
+   */
+  subscribeHeaders(fence: string, batch: number): Readonly<Record<string, string>>;
+  /** `client`: an acknowledgement holds for all before it as well. */
+  readonly ack: 'client' | 'client-individual';
+  /**
+   * How it ends. Messages that came behind the end go back with it. `disconnect` where an UNSUBSCRIBE is not safe while messages
+   * still come.
+   */
+  readonly leave: 'unsubscribe' | 'disconnect';
+} & (
+  | {
+      /** A message that the broker sends after the last one; it is not acknowledged. */
+      readonly end: 'marker';
+      isMarker(headers: Readonly<Record<string, string>>): boolean;
+    }
+  | {
+      /** A message with the header `fence` that the drain sends itself, and waits for. */
+      readonly end: 'fence';
+      /** Other drains' fences: the broker keeps them away, or they come, and have to go back to where they were. */
+      readonly otherFences: 'kept-away' | 'given-back';
+    }
+);

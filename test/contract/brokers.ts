@@ -1,0 +1,111 @@
+/** The brokers that have to keep the contract: what the suite runs on, and what the bench compares. One row each. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { DialectName } from '../../queue-config/index.js';
+import type { Account } from '../../queue-config/operations/accounts.js';
+import { startActiveMQ, type ActiveMQFlavour, type ServerName } from '../servers/index.js';
+import { buildBroker, removeBuild, startBrokerProcess } from './embedded-broker-process.js';
+
+export type Transport = 'stomp' | 'ws' | 'stomp+ssl' | 'wss';
+
+/** A broker that is running, with the configuration that operators run. */
+export interface RunningBroker {
+  readonly pid: number;
+  /** With the credentials of the account; the operator's may do anything. */
+  url(transport: Transport, account?: Account): string;
+  /** PEM certificates by which its TLS is to be trusted; undefined where it has none. */
+  readonly authority?: string | undefined;
+  /** `kill -9`, then a start on the same data and ports. */
+  killAndRestart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface BrokerRow {
+  readonly title: string;
+  /** What has to be installed; undefined where nothing has. */
+  readonly server: ServerName | undefined;
+  readonly dialect: DialectName;
+  /** The whole suite runs over the first, a short list over the others. */
+  readonly transports: readonly Transport[];
+  /** False where every account may do everything. */
+  readonly hasRights: boolean;
+  /** What becomes of a message that a consumer refuses (NACK). */
+  readonly afterRefusal: 'a dead letter' | 'delivered again' | 'lost';
+  start(): Promise<RunningBroker>;
+}
+
+export type BrokerKey = 'embedded' | 'activemq' | 'activemq-debian';
+
+export const BROKERS: Readonly<Record<BrokerKey, BrokerRow>> = {
+  embedded: {
+    title: 'the embedded broker',
+    server: undefined,
+    dialect: 'adit',
+    transports: ['stomp', 'ws'],
+    hasRights: false,
+    afterRefusal: 'a dead letter',
+    start: startEmbedded,
+  },
+  activemq: {
+    title: 'ActiveMQ Classic 6',
+    server: 'activemq',
+    dialect: 'activemq',
+    transports: ['stomp', 'ws'],
+    hasRights: true,
+    afterRefusal: 'a dead letter',
+    start: () => startClassic('maven'),
+  },
+  'activemq-debian': {
+    title: 'ActiveMQ Classic 5.17',
+    server: 'activemq-debian',
+    dialect: 'activemq',
+    transports: ['stomp'],
+    hasRights: true,
+    afterRefusal: 'a dead letter',
+    start: () => startClassic('debian'),
+  },
+};
+
+async function startClassic(flavour: ActiveMQFlavour): Promise<RunningBroker> {
+  const activemq = await startActiveMQ({ flavour });
+  return {
+    get pid() {
+      return activemq.pid;
+    },
+    url: (transport, account = 'operator') => (transport === 'stomp' ? activemq.url(account) : activemq.wsUrl(account)),
+    async killAndRestart() {
+      await activemq.kill();
+      await activemq.restart();
+    },
+    stop: () => activemq.close(),
+  };
+}
+
+const LOGIN = 'adit';
+const PASSCODE = 'p@ss:word/';
+
+async function startEmbedded(): Promise<RunningBroker> {
+  const folder = await mkdtemp(join(tmpdir(), 'adit-broker-'));
+  const build = buildBroker();
+  const accounts = [{ login: LOGIN, passcode: PASSCODE }];
+  let broker = await startBrokerProcess(build, { folder, accounts, webSocketPort: 0 });
+  const port = Number(new URL(broker.url).port);
+  const webSocketPort = Number(new URL(broker.webSocketUrl ?? '').port);
+  return {
+    get pid() {
+      return broker.pid;
+    },
+    url: (transport) =>
+      `${transport}://${LOGIN}:${encodeURIComponent(PASSCODE)}@127.0.0.1:${transport === 'ws' ? webSocketPort : port}`,
+    async killAndRestart() {
+      await broker.kill();
+      broker = await startBrokerProcess(build, { folder, accounts, port, webSocketPort });
+    },
+    async stop() {
+      await broker.stop();
+      removeBuild(build);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
