@@ -3,16 +3,17 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Request, Response } from 'express';
 import type { Answer } from './route.js';
-import { isHead } from './contract.js';
+import { isDescribed, isHead } from './contract.js';
 
 type Stream = NonNullable<Answer['stream']>;
 
 /** Resolves when the answer is sent. A client that went away is no error. */
 export async function sendAnswer(request: Request, response: Response, answer: Answer): Promise<void> {
-  const { stream } = answer;
+  const { status = 200, stream } = answer;
+  if (!isDescribed(response, status)) throw new Error(`openapi.yaml has no answer ${status} for this`);
   // The first part decides whether there is an answer at all: after the status is sent, an error can only cut it off.
   const parts = stream === undefined || isHead(response) ? undefined : await started(stream);
-  response.status(answer.status ?? 200).set({ 'Cache-Control': 'no-store', ...answer.headers });
+  response.status(status).set({ 'Cache-Control': 'no-store', ...answer.headers });
   if (answer.json !== undefined) {
     response.json(answer.json);
   } else if (answer.bytes !== undefined) {

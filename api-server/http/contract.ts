@@ -24,7 +24,22 @@ export function checkedByContract({ validateResponses }: Pick<ApiServerConfig, '
       validateApiSpec: false,
       fileUploader: false,
     }),
+    ...(validateResponses ? [noteStatuses] : []),
   ];
+}
+
+/** Of the operation that the request has reached. */
+function noteStatuses(request: Request, response: Response, next: NextFunction): void {
+  const { openapi } = request as Request & { openapi?: { schema?: { responses?: object } } };
+  const responses = openapi?.schema?.responses;
+  if (responses !== undefined) response.locals['statuses'] = Object.keys(responses);
+  next();
+}
+
+/** False where answers are checked, and openapi.yaml does not have this status for what was asked. */
+export function isDescribed(response: Response, status: number): boolean {
+  const statuses = response.locals['statuses'] as string[] | undefined;
+  return statuses === undefined || statuses.includes(String(status));
 }
 
 export const isHead = (response: Response): boolean => response.locals['head'] === true;

@@ -14,6 +14,11 @@ export function jsonBody(): RequestHandler {
   const ordinary = reader(LARGEST_BODY);
   const docset = reader(LARGEST_DOCSET);
   return (request, response, next) => {
+    // RFC 9110, section 9.3.1 and 9.3.5: what such a request brings along has no meaning.
+    if (['GET', 'HEAD', 'DELETE'].includes(request.method)) {
+      next();
+      return;
+    }
     const isDocset = request.method === 'POST' && request.path === '/docsets';
     (isDocset ? docset : ordinary)(request, response, next);
   };

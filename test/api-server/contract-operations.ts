@@ -19,6 +19,7 @@ export interface Parameter extends Referable {
 interface ExemplarySchema extends Referable {
   example?: unknown;
   const?: unknown;
+  enum?: unknown[];
   allOf?: ExemplarySchema[];
   properties?: Record<string, ExemplarySchema>;
   required?: string[];
@@ -47,7 +48,7 @@ export interface Operation {
   parameters: Parameter[];
   /** By media type. */
   bodies: Record<string, MediaType>;
-  /** By status, or `4XX` and `5XX`. */
+  /** By status. */
   responses: Record<string, Body>;
 }
 

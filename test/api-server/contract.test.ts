@@ -2,6 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import ajvFormats from 'ajv-formats';
+import { PROBLEMS } from '../../api-server/http/problems.js';
 import { contract, operations, shownOf, type MediaType } from './contract-operations.js';
 
 const ajv = new Ajv2020({ strict: false, allErrors: true });
@@ -17,6 +18,26 @@ function faultsOf({ schema = {} }: MediaType, example: unknown): string | undefi
 
 /** Texts and bytes show themselves. */
 const needsExample = ([mediaType]: [string, MediaType]): boolean => mediaType === 'application/json';
+
+/** Told by paths that no operation has, and in the status of dumps. */
+const ELSEWHERE = [
+  ...['path-unknown', 'method-not-allowed', 'problem-not-found', 'packager-lost', 'archive-missing'],
+  ...['packager-stalled', 'packaging-failed', 'source-unavailable', 'source-refused', 'listing-incomplete'],
+  'archive-not-verified',
+];
+
+test('an answer with an error names all types of problem that have its status', () => {
+  const named = operations.flatMap(({ responses }) =>
+    Object.entries(responses).flatMap(([status, { content }]) => {
+      const constraint = content?.['application/problem+json']?.schema?.allOf?.[1]?.properties;
+      if (constraint === undefined) return [];
+      expect(constraint['status']?.const).toBe(Number(status));
+      return (constraint['type']?.enum ?? []).map((type) => `${status} ${String(type)}`);
+    }),
+  );
+  const known = Object.entries(PROBLEMS).filter(([slug]) => !ELSEWHERE.includes(slug));
+  expect([...new Set(named)].sort()).toEqual(known.map(([slug, { status }]) => `${status} /problems/${slug}`).sort());
+});
 
 describe.each(operations)('$operationId', (operation) => {
   test('shows what to send', () => {
@@ -35,9 +56,13 @@ describe.each(operations)('$operationId', (operation) => {
     }
   });
 
-  test('says what faults look like', () => {
-    for (const range of operation.needsKey ? ['4XX', '5XX'] : ['4XX']) {
-      expect(Object.keys(operation.responses[range]?.content ?? {})).toEqual(['application/problem+json']);
+  test('says by their exact status what faults there may be', () => {
+    const statuses = Object.keys(operation.responses);
+    expect(statuses.filter((status) => !/^[1-5]\d\d$/.test(status))).toEqual([]);
+    for (const status of operation.needsKey ? ['400', '401', '500', '503'] : ['404', '500'])
+      expect(statuses).toContain(status);
+    for (const status of statuses.filter((each) => Number(each) >= 400)) {
+      expect(Object.keys(operation.responses[status]?.content ?? {})).toEqual(['application/problem+json']);
     }
   });
 });
