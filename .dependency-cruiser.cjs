@@ -37,6 +37,20 @@ module.exports = {
       to: { path: '^(packager|cli|test)/' },
     },
     {
+      name: 'page-by-the-contract-alone',
+      comment: 'The page runs in browsers: of the api-server it has the types of openapi.yaml.',
+      severity: 'error',
+      from: { path: '^api-server/page/' },
+      to: { path: '^(api-server|queue-config)/', pathNot: '^api-server/(page/|http/openapi-types\\.ts$)' },
+    },
+    {
+      name: 'page-for-browsers-alone',
+      comment: 'It is bundled, and served as files.',
+      severity: 'error',
+      from: { pathNot: '^api-server/page/' },
+      to: { path: '^api-server/page/' },
+    },
+    {
       name: 'packager-knows-no-api-server',
       comment: 'The two sides talk over message queues and HTTP only.',
       severity: 'error',
@@ -84,9 +98,9 @@ module.exports = {
     },
     {
       name: 'product-without-dev-dependencies',
-      comment: 'They are not in the images. (A type may come from one.)',
+      comment: 'They are not in the images. (A type may come from one, and what the page needs is bundled.)',
       severity: 'error',
-      from: { path: PRODUCT },
+      from: { path: PRODUCT, pathNot: '^api-server/page/' },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'], pathNot: modules('@types/[^/]+') },
     },
   ],

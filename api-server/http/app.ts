@@ -5,6 +5,7 @@ import { docsetRoutes } from '../docsets/routes.js';
 import { documentRoutes } from '../documents/routes.js';
 import { authentication } from '../miners/authenticate.js';
 import type { Caller } from '../miners/caller.js';
+import { minerRoutes } from '../miners/routes.js';
 import type { Parts } from '../parts.js';
 import { sendAnswer } from './answers.js';
 import { checkedByContract } from './contract.js';
@@ -12,6 +13,7 @@ import { descriptionPages } from './description-pages.js';
 import { describeError, renderProblem } from './errors.js';
 import { logAndTime } from './observation.js';
 import { operatorPages } from './operator-pages.js';
+import { page } from './page.js';
 import { ProblemError } from './problems.js';
 import { jsonBody, refuseUnstorableText } from './request-body.js';
 import type { Handler, Route } from './route.js';
@@ -23,6 +25,7 @@ export const routeTable = (parts: Parts): Route[] => [
   ...documentRoutes(parts),
   ...docsetRoutes(parts),
   ...parts.dumps.routes,
+  ...minerRoutes(parts),
 ];
 
 /** @param running gets the work of each request for as long as it runs, also where its client has gone */
@@ -35,6 +38,7 @@ export function createApp(parts: Parts, running = new Set<Promise<void>>()): Exp
   app.set('trust proxy', ['loopback', 'linklocal', 'uniquelocal']);
   app.use(logAndTime(parts), securityHeaders(), openToAllOrigins);
   app.use(withoutSecondBasePath, operatorPages(parts), descriptionPages());
+  app.use(page());
   if (parts.dumps.download !== undefined) app.use('/api', parts.dumps.download);
   app.use('/api', identify(parts), jsonBody(), refuseUnstorableText);
   app.use(checkedByContract(parts.config));

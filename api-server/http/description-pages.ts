@@ -26,7 +26,6 @@ export function descriptionPages(): Router {
   const json = JSON.stringify(parseContract(yaml));
   const swaggerUi = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
   const router = express.Router();
-  router.get('/', (_request, response) => response.redirect('/docs'));
   router.get('/openapi.yaml', (_request, response) => response.type('application/yaml').send(yaml));
   router.get('/openapi.json', (_request, response) => response.type('application/json').send(json));
   router.get('/docs', (_request, response) => response.type('html').send(DOCS_PAGE));

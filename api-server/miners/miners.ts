@@ -135,3 +135,10 @@ function quotaColumns({ documentsPerMinute, dumpsAtOnce }: Partial<Quota>): Reco
     ...(dumpsAtOnce === undefined ? {} : { dumps_at_once: dumpsAtOnce }),
   };
 }
+
+/** What a miner is called. */
+export async function nameOf(knex: Knex, miner: string): Promise<string> {
+  const found = await knex('miners').where({ id: miner }).first<{ name: string } | undefined>('name');
+  if (found === undefined) throw new Error(`there is no miner ${miner}, who has a key`);
+  return found.name;
+}

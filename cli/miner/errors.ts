@@ -1,5 +1,5 @@
 /** Why something that a miner asked for came to nothing: each error is one sentence for a person, and has what a program needs. */
-import type { components } from './openapi-types.js';
+import type { components } from '../../api-server/http/openapi-types.js';
 
 export type Problem = components['schemas']['Problem'];
 

@@ -4,4 +4,4 @@ export * from './miner-client.js';
 export { saveArchive, type SaveArchiveOptions, type SavedArchive } from './save-archive.js';
 export { saveDump, type ArchiveWish, type SaveDumpOptions, type SavedDump } from './save-dump.js';
 export { verifyBag, type BagReport } from './verify-bag.js';
-export type { components, operations, paths } from './openapi-types.js';
+export type { components, operations, paths } from '../../api-server/http/openapi-types.js';

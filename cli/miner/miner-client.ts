@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import createClient, { type Client } from 'openapi-fetch';
 import { DumpError } from './errors.js';
-import type { components, paths } from './openapi-types.js';
+import type { components, paths } from '../../api-server/http/openapi-types.js';
 import { createPatientFetch, readRetryAfter } from './patient-fetch.js';
 import { uploadRequest } from './upload.js';
 

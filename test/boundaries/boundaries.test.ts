@@ -29,6 +29,8 @@ const BREACHES: Record<string, { file: string; imports: string }> = {
     file: 'api-server/other-side.ts',
     imports: "import type { Fine } from '../packager/fine.js'; export type T = Fine;",
   },
+  'page-by-the-contract-alone': { file: 'api-server/page/server-code.tsx', imports: "import '../fine.js';" },
+  'page-for-browsers-alone': { file: 'api-server/browser-code.ts', imports: "import './page/fine.js';" },
   'packager-knows-no-api-server': {
     file: 'packager/other-side.ts',
     imports: "import type { Fine } from '../api-server/fine.js'; export type T = Fine;",
@@ -91,6 +93,10 @@ function plant(tree: string): void {
     'queue-config/fine.ts': "import '@stomp/stompjs'; import 'ws';",
     'queue-config/index.ts': "import './fine.js';",
     'api-server/fine.ts': "import 'pg'; import 'knex'; import '../queue-config/index.js'; export type Fine = 1;",
+    'api-server/http/openapi-types.ts': 'export type Schema = 1;',
+    'api-server/page/fine.tsx':
+      "import type { Schema } from '../http/openapi-types.js'; import 'preact'; import './part.js'; export type Fine = Schema;",
+    'api-server/page/part.tsx': 'export {};',
     'packager/fine.ts':
       "import 'archiver'; import './s3-store.js'; import '../queue-config/index.js'; export type Fine = 1;",
     'packager/s3-store.ts': "import '@aws-sdk/client-s3';",

@@ -1,11 +1,13 @@
 /** Real servers for tests: `describeOn('activemq', 'drain', () => { … startActiveMQ() … })`. */
 import { describe, test } from '@jest/globals';
 import { findActiveMQ } from './activemq.js';
+import { findChromium } from './chromium.js';
 import { findOpenSearch } from './opensearch.js';
 import { findPostgreSQL } from './postgresql.js';
 import { findRadosgw } from './radosgw.js';
 
 export * from './activemq.js';
+export * from './chromium.js';
 export * from './free-ports.js';
 export * from './opensearch.js';
 export * from './postgresql.js';
@@ -19,6 +21,7 @@ export * from './wait-until.js';
 const FOUND = {
   activemq: () => findActiveMQ() !== undefined,
   'activemq-debian': () => findActiveMQ('debian') !== undefined,
+  chromium: () => findChromium() !== undefined,
   opensearch: () => findOpenSearch() !== undefined,
   postgresql: () => findPostgreSQL() !== undefined,
   radosgw: () => findRadosgw() !== undefined,

@@ -4,8 +4,8 @@
 #   test/servers/install.sh                        all of them
 #   test/servers/install.sh activemq postgresql    only these
 #
-# Servers: activemq, activemq-debian, opensearch, postgresql, radosgw; and readers, the programs with which people open archives; and
-# examples, what the examples for miners are written in.
+# Servers: activemq, activemq-debian, opensearch, postgresql, radosgw; and chromium, the browser in which the page is tested; readers, the
+# programs with which people open archives; and examples, what the examples for miners are written in.
 # For Debian 12, as root (or with sudo).
 # What no Debian package brings goes to $ADIT_SERVERS (default: adit-servers in the user's cache folder).
 set -euo pipefail
@@ -88,6 +88,10 @@ install_radosgw() {
   install_packages radosgw ceph-mon ceph-osd ceph-common
 }
 
+install_chromium() {
+  install_packages chromium fonts-dejavu-core
+}
+
 # Debian 12 has no package of the validator of bags: it goes into an environment of its own.
 install_readers() {
   local target=$cache/bagit
@@ -116,12 +120,12 @@ install_examples() {
   cp "$wanted" "$target/requirements.txt"
 }
 
-[ $# -gt 0 ] || set -- activemq activemq-debian opensearch postgresql radosgw readers examples
+[ $# -gt 0 ] || set -- activemq activemq-debian chromium opensearch postgresql radosgw readers examples
 for server in "$@"; do
   case $server in
-    activemq | activemq-debian | opensearch | postgresql | radosgw | readers | examples) "install_${server//-/_}" ;;
+    activemq | activemq-debian | chromium | opensearch | postgresql | radosgw | readers | examples) "install_${server//-/_}" ;;
     *)
-      echo "install.sh: no such server: $server (activemq, activemq-debian, opensearch, postgresql, radosgw, readers, examples)" >&2
+      echo "install.sh: no such server: $server (activemq, activemq-debian, chromium, opensearch, postgresql, radosgw, readers, examples)" >&2
       exit 2
       ;;
   esac
