@@ -10,7 +10,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** A condition in a page is awaited for so long, in milliseconds: the machine may be busy. */
-const PATIENCE = 60_000;
+const PATIENCE = 45_000;
 
 /** Servers that run from the sources serve what this builds. */
 export const buildPage = (): Promise<unknown> =>

@@ -45,7 +45,7 @@ export function href(
 }
 
 /** The paths of this origin that are not the page's own. */
-const ELSEWHERE = /^\/(api|docs|problems|openapi\.|healthz|metrics|assets)/;
+const ELSEWHERE = /^\/(?:(?:api|docs|problems|healthz|metrics|assets)(?:\/|$)|openapi\.)/;
 
 /** Plain links within the page are followed without loading it again. */
 export function followLinks(): void {
