@@ -1,10 +1,15 @@
-/** Broker URLs: `stomp://`, `stomp+ssl://`, `ws://`, `wss://`, with `login:passcode@` where the broker asks for it. */
+/**
+ * Broker URLs: `stomp://`, `stomp+ssl://`, `ws://`, `wss://`, with `login:passcode@` where the broker asks for it and
+ * `?vhost=name` where a broker is divided (RabbitMQ).
+ */
 
 export interface BrokerAddress {
   scheme: 'stomp' | 'stomp+ssl' | 'ws' | 'wss';
   host: string;
   port: number;
-  /** For `ws` and `wss`: the URL without credentials. */
+  /** The part of the broker, `/` where the URL names none. Only RabbitMQ has such parts. */
+  virtualHost: string;
+  /** For `ws` and `wss`: the URL without credentials and virtual host. */
   href: string;
   login?: string | undefined;
   passcode?: string | undefined;
@@ -36,10 +41,12 @@ function parseBrokerUrl(text: string): BrokerAddress {
   const bare = new URL(text);
   bare.username = '';
   bare.password = '';
+  bare.searchParams.delete('vhost');
   return {
     scheme,
     host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
     port: url.port === '' ? DEFAULT_PORTS[scheme] : Number(url.port),
+    virtualHost: url.searchParams.get('vhost') ?? '/',
     href: bare.href,
     login: url.username === '' ? undefined : decodeURIComponent(url.username),
     passcode: url.username === '' ? undefined : decodeURIComponent(url.password),

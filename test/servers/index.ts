@@ -4,6 +4,7 @@ import { findActiveMQ } from './activemq.js';
 import { findChromium } from './chromium.js';
 import { findOpenSearch } from './opensearch.js';
 import { findPostgreSQL } from './postgresql.js';
+import { findRabbitMQ } from './rabbitmq.js';
 import { findRadosgw } from './radosgw.js';
 
 export * from './activemq.js';
@@ -11,6 +12,7 @@ export * from './chromium.js';
 export * from './free-ports.js';
 export * from './opensearch.js';
 export * from './postgresql.js';
+export * from './rabbitmq.js';
 export * from './radosgw.js';
 export * from './run-folder.js';
 export * from './server-process.js';
@@ -24,6 +26,7 @@ const FOUND = {
   chromium: () => findChromium() !== undefined,
   opensearch: () => findOpenSearch() !== undefined,
   postgresql: () => findPostgreSQL() !== undefined,
+  rabbitmq: findRabbitMQ,
   radosgw: () => findRadosgw() !== undefined,
 };
 

@@ -4,8 +4,8 @@
 #   test/servers/install.sh                        all of them
 #   test/servers/install.sh activemq postgresql    only these
 #
-# Servers: activemq, activemq-debian, opensearch, postgresql, radosgw; and chromium, the browser in which the page is tested; readers, the
-# programs with which people open archives; and examples, what the examples for miners are written in.
+# Servers: activemq, activemq-debian, opensearch, postgresql, rabbitmq, radosgw; and chromium, the browser in which the page is tested;
+# readers, the programs with which people open archives; and examples, what the examples for miners are written in.
 # For Debian 12, as root (or with sudo).
 # What no Debian package brings goes to $ADIT_SERVERS (default: adit-servers in the user's cache folder).
 set -euo pipefail
@@ -83,6 +83,11 @@ install_postgresql() {
   compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || install_packages postgresql
 }
 
+# RabbitMQ and its plugins are one package. The tests start its program themselves.
+install_rabbitmq() {
+  install_packages rabbitmq-server
+}
+
 # A monitor and one storage daemon (in memory) are what a gateway needs to answer.
 install_radosgw() {
   install_packages radosgw ceph-mon ceph-osd ceph-common
@@ -120,12 +125,12 @@ install_examples() {
   cp "$wanted" "$target/requirements.txt"
 }
 
-[ $# -gt 0 ] || set -- activemq activemq-debian chromium opensearch postgresql radosgw readers examples
+[ $# -gt 0 ] || set -- activemq activemq-debian chromium opensearch postgresql rabbitmq radosgw readers examples
 for server in "$@"; do
   case $server in
-    activemq | activemq-debian | chromium | opensearch | postgresql | radosgw | readers | examples) "install_${server//-/_}" ;;
+    activemq | activemq-debian | chromium | opensearch | postgresql | rabbitmq | radosgw | readers | examples) "install_${server//-/_}" ;;
     *)
-      echo "install.sh: no such server: $server (activemq, activemq-debian, chromium, opensearch, postgresql, radosgw, readers, examples)" >&2
+      echo "install.sh: no such server: $server (activemq, activemq-debian, chromium, opensearch, postgresql, rabbitmq, radosgw, readers, examples)" >&2
       exit 2
       ;;
   esac
