@@ -1,25 +1,36 @@
 /** `adit queues render | status | redrive | purge | check`: the queues as operators run them. What they do is read when they are called. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import ms from 'ms';
 import { DEFAULT_ACTIVEMQ_SETTINGS } from '../queue-config/activemq/render-activemq.js';
+import { DEFAULT_RABBITMQ_SETTINGS } from '../queue-config/rabbitmq/render-rabbitmq.js';
 import { print } from './miner-settings.js';
 import type { CheckCommandOptions } from './queues-check.js';
 import type { QueueOptions } from './queues-status.js';
 
 interface RenderOptions {
-  broker: 'activemq';
+  broker: 'activemq' | 'rabbitmq';
   eventTtl: number;
   requestTtl: number;
   idleQueue: number;
   deadLetter: number;
   memory: number;
   disk: string;
+  vhost: string;
+  folder: string;
+  tls?: boolean;
+  output?: string;
 }
 
 /** A packager may be silent for two minutes, and the broker may take a queue that was idle for as long just before an event. */
 const SHORTEST_IDLE = '10m';
 
 const LONGEST_CHECK = ms('45s');
+
+const RENDER_HELP = `
+RabbitMQ's files have the passcodes in them, as hashes: BROKER_API_SERVER_PASSCODE, BROKER_PACKAGER_PASSCODE and
+BROKER_OPERATOR_PASSCODE. An account whose passcode is not set cannot get in.`;
 
 const CHECK_HELP = `
 The broker is BROKER_URL; BROKER_API_SERVER_PASSCODE, BROKER_PACKAGER_PASSCODE and BROKER_OPERATOR_PASSCODE are the passcodes of its accounts.
@@ -30,7 +41,7 @@ export function addQueueCommands(queues: Command): void {
   queues
     .command('render')
     .description('write the configuration of a broker')
-    .addOption(new Option('--broker <broker>', 'which').choices(['activemq']).makeOptionMandatory())
+    .addOption(new Option('--broker <broker>', 'which').choices(['activemq', 'rabbitmq']).makeOptionMandatory())
     .addOption(time('--event-ttl', 'how long an event lives at the most, whatever packagers say', eventTtlMs))
     .addOption(time('--request-ttl', 'REQUEST_TTL of the api-servers, or longer', requestTtlMs))
     .addOption(
@@ -40,13 +51,26 @@ export function addQueueCommands(queues: Command): void {
     )
     .addOption(time('--dead-letter', 'how long dead letters are kept', deadLetterMs))
     .addOption(
-      new Option('--memory <percent>', 'of its heap, for messages').argParser(readPercent).default(memoryPercent),
+      new Option('--memory <percent>', 'of its heap (RabbitMQ: of the memory of the machine), for messages')
+        .argParser(readPercent)
+        .default(memoryPercent),
     )
     .addOption(
-      new Option('--disk <size>', 'for its journal, such as "4 gb"; BROKER_STORE_LIMIT goes before it')
+      new Option(
+        '--disk <size>',
+        'for its journal, such as "4 gb"; BROKER_STORE_LIMIT goes before it (RabbitMQ: what has to stay free)',
+      )
         .argParser(readSize)
         .default(disk),
     )
+    .option('--vhost <name>', 'RabbitMQ: the virtual host', DEFAULT_RABBITMQ_SETTINGS.virtualHost)
+    .option('--folder <path>', 'RabbitMQ: where the files will lie for the broker', DEFAULT_RABBITMQ_SETTINGS.folder)
+    .option(
+      '--tls',
+      'RabbitMQ: with ca.pem, certificate.pem and key.pem from tls/ in that folder, and nothing without TLS',
+    )
+    .option('--output <folder>', 'write the files there, rather than print them')
+    .addHelpText('after', RENDER_HELP)
     .action(render);
   asOperator(queues.command('status'))
     .description('what waits, since when, who takes it, and the dead letters with the reason')
@@ -78,17 +102,48 @@ function asOperator(command: Command): Command {
 }
 
 async function render(options: RenderOptions): Promise<void> {
-  const { renderActiveMQ } = await import('../queue-config/activemq/render-activemq.js');
-  const xml = renderActiveMQ({
-    ...DEFAULT_ACTIVEMQ_SETTINGS,
+  const files = await renderFiles(options);
+  if (options.output !== undefined) {
+    mkdirSync(options.output, { recursive: true });
+    // Passcodes, and what they are made of, are nobody else's concern.
+    for (const [name, text] of files) writeFileSync(join(options.output, name), text, { mode: 0o640 });
+    return;
+  }
+  const [first, ...others] = files;
+  if (others.length === 0) print((first?.[1] ?? '').trimEnd());
+  else for (const [name, text] of files) print(`#### ${name}\n${text.trimEnd()}\n`);
+}
+
+/** The files of a broker, each with its name. */
+async function renderFiles(options: RenderOptions): Promise<(readonly [string, string])[]> {
+  const decided = {
     eventTtlMs: options.eventTtl,
     requestTtlMs: options.requestTtl,
     idleQueueMs: options.idleQueue,
     deadLetterMs: options.deadLetter,
     memoryPercent: options.memory,
     disk: options.disk,
-  });
-  print(xml.trimEnd());
+  };
+  switch (options.broker) {
+    case 'activemq': {
+      const { renderActiveMQ } = await import('../queue-config/activemq/render-activemq.js');
+      return [['activemq.xml', renderActiveMQ({ ...DEFAULT_ACTIVEMQ_SETTINGS, ...decided })]];
+    }
+    case 'rabbitmq': {
+      const { renderRabbitMQ } = await import('../queue-config/rabbitmq/render-rabbitmq.js');
+      const { ACCOUNTS, passcodeVariable } = await import('../queue-config/operations/accounts.js');
+      const passcodes: Partial<Record<(typeof ACCOUNTS)[number], string>> = {};
+      for (const account of ACCOUNTS) {
+        const passcode = process.env[passcodeVariable(account)];
+        if (passcode) passcodes[account] = passcode;
+        else process.stderr.write(`${passcodeVariable(account)} is not set: "${account}" will not get in.\n`);
+      }
+      const { folder, vhost: virtualHost, tls = false } = options;
+      return Object.entries(
+        renderRabbitMQ({ ...DEFAULT_RABBITMQ_SETTINGS, ...decided, folder, virtualHost, tls, passcodes }),
+      );
+    }
+  }
 }
 
 const time = (flag: string, description: string, fallback: number): Option =>

@@ -1,7 +1,7 @@
 /** What differs from broker to broker. Each broker's own is `dialect.ts` in its folder; `dialects.ts` knows them all. */
 import type { Destination } from './destinations.js';
 
-export const DIALECT_NAMES = ['adit', 'activemq', 'artemis'] as const;
+export const DIALECT_NAMES = ['adit', 'activemq', 'artemis', 'rabbitmq'] as const;
 export type DialectName = (typeof DIALECT_NAMES)[number];
 
 export interface Dialect {
@@ -12,12 +12,19 @@ export interface Dialect {
   readonly servers: RegExp;
   /** The canonical name as this broker wants it. */
   spell(destination: Destination): string;
+  /** As `spell`, for a SEND, where that wants another. The fence of a drain goes to the queue itself. */
+  spellForSend?(destination: Destination): string;
   /** Headers of a SEND to `destination`. */
   sendHeaders(destination: Destination): Readonly<Record<string, string>>;
   /** Headers of a SEND whose message the broker may throw away at `expires`, in milliseconds since the epoch. */
   expiryHeaders(expires: number): Readonly<Record<string, string>>;
   /** Headers of a SUBSCRIBE that holds at most `prefetch` unacknowledged messages. */
   prefetchHeaders(prefetch: number): Readonly<Record<string, string>>;
+  /**
+   * True where a connection makes a queue once, at its first SEND, and does not see that it has gone since: its later messages are
+   * lost in silence. What belongs to a delivery then goes over a connection of the delivery's own.
+   */
+  readonly publishesApart?: boolean;
   readonly drain: DrainRules;
 }
 
@@ -31,10 +38,10 @@ export type DrainRules = {
   /** `client`: an acknowledgement holds for all before it as well. */
   readonly ack: 'client' | 'client-individual';
   /**
-   * How it ends. Messages that came behind the end go back with it. `disconnect` where an UNSUBSCRIBE is not safe while messages
-   * still come.
+   * How it ends. Messages that came behind the end go back with an UNSUBSCRIBE; or they would stay ours after it, so that it will
+   * do only where there are none, and the connection has to end otherwise.
    */
-  readonly leave: 'unsubscribe' | 'disconnect';
+  readonly leave: 'unsubscribe' | 'unsubscribe-with-empty-hands';
 } & (
   | {
       /** A message that the broker sends after the last one; it is not acknowledged. */
@@ -46,5 +53,7 @@ export type DrainRules = {
       readonly end: 'fence';
       /** Other drains' fences: the broker keeps them away, or they come, and have to go back to where they were. */
       readonly otherFences: 'kept-away' | 'given-back';
+      /** Headers of the NACK that gives one back. */
+      readonly giveBackHeaders?: Readonly<Record<string, string>>;
     }
 );

@@ -4,8 +4,9 @@ import { artemis } from './artemis/dialect.js';
 import { BrokerRefusedError } from './broker.js';
 import type { Dialect, DialectName } from './dialect.js';
 import { adit } from './embedded-broker/dialect.js';
+import { rabbitmq } from './rabbitmq/dialect.js';
 
-const DIALECTS: Readonly<Record<DialectName, Dialect>> = { adit, activemq, artemis };
+const DIALECTS: Readonly<Record<DialectName, Dialect>> = { adit, activemq, artemis, rabbitmq };
 
 /**
  * The dialect for the `server` header of a CONNECTED frame, or the one that is `forced`.

@@ -22,8 +22,8 @@ const BATCH_CHARACTERS = 1024 * 1024;
 const FENCE_TTL = 60_000;
 const DEFAULT_TIMEOUT = 5_000;
 const NO_LIMIT: DrainLimit = { messages: Infinity, characters: Infinity };
-/** Milliseconds until the fence of another drain is given back. */
-const PAUSE = 2;
+/** Milliseconds until the fence of another drain is given back: from one to as many, or two drains would take turns for long. */
+const PAUSE = 4;
 
 /** See `Broker.drain`. The connection is this call's own while it runs; where this throws, the caller cuts it. */
 export async function drainQueue(
@@ -76,6 +76,7 @@ async function readFrom(
   const { subscription, kindOf } = subscribeForDrain(connection, destination, inbox.put);
   // A subscription that is refused fails the connection, and with it the drain.
   subscription.confirmed.catch((error: unknown) => connection.drop(error as Error));
+  const guests = keepGuests(connection);
   const read = { messages: 0, characters: 0 };
   let batch: IMessage[] = [];
   let batchCharacters = 0;
@@ -83,8 +84,7 @@ async function readFrom(
     const message = await inbox.take();
     const kind = kindOf(message);
     if (kind === 'other-fence') {
-      // Given back at once, it would come again at once.
-      setTimeout(() => connection.giveBack(message), PAUSE);
+      guests.keepForAMoment(message);
       continue;
     }
     if (kind === 'message') {
@@ -105,9 +105,17 @@ async function readFrom(
       continue;
     }
     const acknowledged = acknowledgeConfirmed(connection, done);
-    await Promise.all([acknowledged, kind === 'end' && rules.leave === 'unsubscribe' ? subscription.end() : undefined]);
-    // What was sent to us beyond goes back to the queue.
-    if (kind !== 'end' || rules.leave === 'disconnect') await connection.close();
+    guests.stay();
+    if (kind === 'end' && rules.leave === 'unsubscribe') {
+      await Promise.all([acknowledged, subscription.end()]);
+    } else {
+      const isEmptyHanded = kind === 'end' && guests.count() === 0 && inbox.isEmpty();
+      // What comes while it is on its way fails it, and with it the connection; all of ours is acknowledged by then.
+      const left = isEmptyHanded ? subscription.end().catch(() => undefined) : undefined;
+      await Promise.all([acknowledged, left]);
+      // What was sent to us beyond goes back to the queue.
+      if (!connection.lost.aborted && (!isEmptyHanded || connection.hasStrays())) await connection.close();
+    }
     return { drained: read.messages, isComplete: kind === 'end' };
   }
 }
@@ -154,7 +162,31 @@ function subscribeForDrain(
   return { subscription, kindOf };
 }
 
+/** Others' fences. Given back at once, they would come again at once. */
+function keepGuests(connection: StompConnection) {
+  const { drain: rules } = connection.dialect;
+  const headers = rules.end === 'fence' ? rules.giveBackHeaders : undefined;
+  const timers = new Set<NodeJS.Timeout>();
+  return {
+    keepForAMoment(fence: IMessage): void {
+      const timer = setTimeout(
+        () => {
+          timers.delete(timer);
+          connection.giveBack(fence, headers);
+        },
+        1 + Math.random() * (PAUSE - 1),
+      );
+      timers.add(timer);
+    },
+    /** Those that are here stay until the connection ends. */
+    stay: (): void => timers.forEach((timer) => clearTimeout(timer)),
+    count: (): number => timers.size,
+  };
+}
+
 interface Inbox {
+  /** True where nothing came that was not taken. */
+  isEmpty: () => boolean;
   put: (message: IMessage) => void;
   /** There will be no further message, for this reason. */
   fail: (reason: Error) => void;
@@ -167,6 +199,7 @@ function createInbox(): Inbox {
   let failure: Error | undefined;
   let wake: (() => void) | undefined;
   return {
+    isEmpty: () => waiting.length === 0,
     fail(reason) {
       failure = reason;
       wake?.();

@@ -118,7 +118,8 @@ function sendOn(connection: StompConnection, message: OutgoingMessage): Promise<
     ...(message.persistent ? { persistent: 'true' } : {}),
     ...(message.expires === undefined ? {} : connection.dialect.expiryHeaders(message.expires)),
   };
-  return connection.send(connection.dialect.spell(message.destination), headers, message.body);
+  const { dialect } = connection;
+  return connection.send((dialect.spellForSend ?? dialect.spell)(message.destination), headers, message.body);
 }
 
 function startConsumer(
@@ -148,7 +149,8 @@ function startConsumer(
     try {
       const subscription = connection.subscribe(connection.dialect.spell(destination), headers, (message) => {
         if (stopping.signal.aborted) return;
-        const work = onDelivery(deliveryOf(connection, message)).then(
+        const { delivery, end } = deliveryOf(connection, message, connectAny);
+        const work = onDelivery(delivery).then(
           () => {
             givenBack = 0;
           },
@@ -158,7 +160,7 @@ function startConsumer(
           },
         );
         running.add(work);
-        void work.finally(() => running.delete(work));
+        void work.then(end).finally(() => running.delete(work));
       });
       await subscription.confirmed;
     } catch (error) {
@@ -215,13 +217,39 @@ function startConsumer(
   };
 }
 
-function deliveryOf(connection: StompConnection, message: Parameters<StompConnection['ack']>[0]): Delivery {
+/** A delivery, and what ends all that belongs to it. */
+function deliveryOf(
+  connection: StompConnection,
+  message: Parameters<StompConnection['ack']>[0],
+  connectAny: () => Promise<StompConnection>,
+): { delivery: Delivery; end: () => Promise<void> } {
   let acknowledged: Promise<void> | undefined;
-  return {
+  let own: Promise<StompConnection> | undefined;
+  const openOwn = async (): Promise<StompConnection> => {
+    const opened = await connectAny();
+    // Whoever has lost the delivery cannot speak for it on another connection.
+    const cut = (): void => opened.drop(connection.lost.reason as Error);
+    connection.lost.addEventListener('abort', cut, { once: true });
+    opened.lost.addEventListener('abort', () => connection.lost.removeEventListener('abort', cut), { once: true });
+    if (connection.lost.aborted) cut();
+    return opened;
+  };
+  const delivery: Delivery = {
     message: { headers: message.headers, body: message.body },
     lost: connection.lost,
-    publish: (outgoing) => sendOn(connection, outgoing),
+    async publish(outgoing) {
+      if (connection.dialect.publishesApart !== true) return sendOn(connection, outgoing);
+      const tried = (own ??= openOwn());
+      // It may fail alone: the first who sees it opens the next.
+      if ((await tried).lost.aborted && own === tried) own = openOwn();
+      return sendOn(await own, outgoing);
+    },
     ack: () => (acknowledged ??= connection.ack(message)),
+  };
+  return {
+    delivery,
+    // All that went over it is confirmed.
+    end: async () => own?.then((opened) => opened.close()).catch(() => undefined),
   };
 }
 

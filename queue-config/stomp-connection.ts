@@ -37,7 +37,9 @@ export interface StompConnection {
   /** ACK without a receipt: the receipt of a later one confirms it as well. */
   ackUnconfirmed(message: IMessage): void;
   /** NACK without a receipt. What a broker makes of it is the broker's own: see its dialect. */
-  giveBack(message: IMessage): void;
+  giveBack(message: IMessage, headers?: Readonly<Record<string, string>>): void;
+  /** True where a message came after the end of its subscription: it is ours until the connection ends. */
+  hasStrays(): boolean;
   /**
    * DISCONNECT; resolves with its receipt, by which everything before it is confirmed as well (STOMP 1.2, "DISCONNECT").
    * @throws {BrokerUnavailableError} it did not come, and the connection was cut
@@ -68,6 +70,7 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
   let closing = false;
   let isCutByPeer = false;
   let socketError: Error | undefined;
+  let hasStrays = false;
   let counter = 0;
 
   const lose = (reason: Error): void => {
@@ -80,7 +83,7 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
   const client = new Client({
     webSocketFactory: () => openSocket(address, options.authority),
     connectHeaders: {
-      host: address.host,
+      host: address.virtualHost,
       ...(address.login === undefined ? {} : { login: address.login, passcode: address.passcode ?? '' }),
     },
     reconnectDelay: 0,
@@ -150,6 +153,9 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
       reject(error);
       drop(error);
     };
+    client.onUnhandledMessage = () => {
+      hasStrays = true;
+    };
     client.onUnhandledReceipt = (frame) => receipts.get(frame.headers['receipt-id'] ?? '')?.resolve();
     client.onWebSocketError = (event: unknown) => {
       socketError = toError(event);
@@ -202,9 +208,10 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
     },
     ack: (message) => expectReceipt((receipt) => message.ack({ receipt })),
     ackUnconfirmed: (message) => message.ack(),
-    giveBack: (message) => {
-      if (!gone.signal.aborted) message.nack();
+    giveBack: (message, headers) => {
+      if (!gone.signal.aborted) message.nack({ ...headers });
     },
+    hasStrays: () => hasStrays,
     async close() {
       if (gone.signal.aborted) throw gone.signal.reason;
       closing = true;
@@ -231,7 +238,10 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
 }
 
 function refusal(where: string, frame: IFrame): BrokerRefusedError {
-  const said = frame.headers['message'] ?? frame.body.split('\n', 1)[0] ?? 'no reason given';
+  const [line = '', ...others] = frame.body.trim().split('\n');
+  // RabbitMQ says in the header which fault it is, and of what in the body; ActiveMQ's body is a stack trace.
+  const detail = others.length === 0 && line !== '' ? line : undefined;
+  const said = detail ?? frame.headers['message'] ?? (line || 'no reason given');
   return new BrokerRefusedError(`${where} refused: ${said}`);
 }
 

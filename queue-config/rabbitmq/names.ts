@@ -12,8 +12,7 @@ export const CHECK_PREFIX = 'docsets.check.';
 export const PROGRESS_PREFIX = 'package.';
 
 /** `docsets.package` for `/queue/docsets/package`: a second slash is refused, and a dot is no separator here. */
-export const physicalName = (destination: string): string =>
-  destination.replace(/^\/queue\//, '').replaceAll('/', '.');
+export const physicalName = (destination: string): string => destination.replace(/^\/queue\//, '').replaceAll('/', '.');
 
 /** The key of a request's queue at the exchange for requests: `package.large` for `docsets.package.large`. */
 export const routingKey = (queue: string): string => queue.replace(/^docsets\./, '');

@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { DEAD_LETTER_TTL, DEFAULT_EVENT_TTL } from '../delivery-rules.js';
 import { DELETE_REQUESTS, LARGE_PACKAGE_REQUESTS, PACKAGE_REQUESTS } from '../destinations.js';
+import { duration } from '../duration.js';
 import {
   DEAD_LETTERS_EXCHANGE,
   DEAD_LETTERS_QUEUE,
@@ -305,16 +306,4 @@ function commandOf(settings: RabbitMQSettings): string {
     `--dead-letter ${duration(deadLetterMs)} --memory ${memoryPercent} --disk '${disk}' --vhost ${virtualHost}`,
     ...(tls ? ['--tls'] : []),
   ].join(' ');
-}
-
-const UNITS = [
-  ['d', 86_400_000],
-  ['h', 3_600_000],
-  ['m', 60_000],
-  ['s', 1000],
-] as const;
-
-function duration(millis: number): string {
-  const [unit, length] = UNITS.find(([, candidate]) => millis % candidate === 0) ?? ['ms', 1];
-  return `${millis / length}${unit}`;
 }

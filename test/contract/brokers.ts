@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DialectName } from '../../queue-config/index.js';
 import type { Account } from '../../queue-config/operations/accounts.js';
-import { startActiveMQ, type ActiveMQFlavour, type ServerName } from '../servers/index.js';
+import { startActiveMQ, startRabbitMQ, type ActiveMQFlavour, type ServerName } from '../servers/index.js';
 import { buildBroker, removeBuild, startBrokerProcess } from './embedded-broker-process.js';
 
 export type Transport = 'stomp' | 'ws' | 'stomp+ssl' | 'wss';
@@ -32,10 +32,12 @@ export interface BrokerRow {
   readonly hasRights: boolean;
   /** What becomes of a message that a consumer refuses (NACK). */
   readonly afterRefusal: 'a dead letter' | 'delivered again' | 'lost';
+  /** Of what was acknowledged just before a `kill -9`. Adit knows what it has seen by the sequence of events. */
+  readonly afterKill: 'nothing comes back' | 'the last of it may come again';
   start(): Promise<RunningBroker>;
 }
 
-export type BrokerKey = 'embedded' | 'activemq' | 'activemq-debian';
+export type BrokerKey = 'embedded' | 'activemq' | 'activemq-debian' | 'rabbitmq';
 
 export const BROKERS: Readonly<Record<BrokerKey, BrokerRow>> = {
   embedded: {
@@ -45,6 +47,7 @@ export const BROKERS: Readonly<Record<BrokerKey, BrokerRow>> = {
     transports: ['stomp', 'ws'],
     hasRights: false,
     afterRefusal: 'a dead letter',
+    afterKill: 'nothing comes back',
     start: startEmbedded,
   },
   activemq: {
@@ -54,6 +57,7 @@ export const BROKERS: Readonly<Record<BrokerKey, BrokerRow>> = {
     transports: ['stomp', 'ws'],
     hasRights: true,
     afterRefusal: 'a dead letter',
+    afterKill: 'nothing comes back',
     start: () => startClassic('maven'),
   },
   'activemq-debian': {
@@ -63,9 +67,35 @@ export const BROKERS: Readonly<Record<BrokerKey, BrokerRow>> = {
     transports: ['stomp'],
     hasRights: true,
     afterRefusal: 'a dead letter',
+    afterKill: 'nothing comes back',
     start: () => startClassic('debian'),
   },
+  rabbitmq: {
+    title: 'RabbitMQ',
+    server: 'rabbitmq',
+    dialect: 'rabbitmq',
+    transports: ['stomp', 'ws'],
+    hasRights: true,
+    afterRefusal: 'a dead letter',
+    afterKill: 'the last of it may come again',
+    start: startRabbit,
+  },
 };
+
+async function startRabbit(): Promise<RunningBroker> {
+  const rabbitmq = await startRabbitMQ();
+  return {
+    get pid() {
+      return rabbitmq.pid;
+    },
+    url: (transport, account = 'operator') => (transport === 'stomp' ? rabbitmq.url(account) : rabbitmq.wsUrl(account)),
+    async killAndRestart() {
+      await rabbitmq.kill();
+      await rabbitmq.restart();
+    },
+    stop: () => rabbitmq.close(),
+  };
+}
 
 async function startClassic(flavour: ActiveMQFlavour): Promise<RunningBroker> {
   const activemq = await startActiveMQ({ flavour });

@@ -1,10 +1,16 @@
 /** `adit queues render`, as an operator runs it. */
-import { readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { Command } from 'commander';
 import { addQueueCommands } from '../../cli/queues.js';
 import { DEFAULT_ACTIVEMQ_SETTINGS, renderActiveMQ } from '../../queue-config/activemq/render-activemq.js';
+import { DEFAULT_RABBITMQ_SETTINGS, renderRabbitMQ } from '../../queue-config/rabbitmq/render-rabbitmq.js';
 import { captureOutput } from './capture-output.js';
+
+const RABBITMQ_FILES = ['rabbitmq.conf', 'definitions.json', 'enabled_plugins'] as const;
 
 const GOLDEN = readFileSync(new URL('../../queue-config/activemq/activemq.xml', import.meta.url), 'utf8');
 
@@ -31,8 +37,60 @@ test('what an operator decides comes into the file, and the head says it', async
   expect(xml).toContain('event-ttl 6h, request-ttl 36h, idle-queue 90m, dead-letter 30d, memory 40, disk 500 mb.');
 });
 
+test('for RabbitMQ with the defaults, they are the files in the repository, to the byte', async () => {
+  const read = (name: string): string =>
+    readFileSync(new URL(`../../queue-config/rabbitmq/${name}`, import.meta.url), 'utf8');
+  const rendered = renderRabbitMQ(DEFAULT_RABBITMQ_SETTINGS);
+  const printed = await render('--broker', 'rabbitmq');
+  for (const name of RABBITMQ_FILES) {
+    expect(rendered[name]).toBe(read(name));
+    expect(printed).toContain(`#### ${name}\n${read(name)}`);
+  }
+});
+
+test('for RabbitMQ, what an operator decides comes into the files, passcodes as hashes that the broker can tell', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'adit-render-'));
+  const before = { ...process.env };
+  try {
+    process.env['BROKER_API_SERVER_PASSCODE'] = 'pässcode';
+    const times = ['--event-ttl', '6h', '--request-ttl', '36h', '--idle-queue', '90m', '--dead-letter', '30d'];
+    const others = ['--memory', '40', '--disk', '500 mb', '--vhost', 'adit', '--folder', '/srv/rabbitmq', '--tls'];
+    expect(await render('--broker', 'rabbitmq', ...times, ...others, '--output', folder)).toBe('');
+    const server = readFileSync(join(folder, 'rabbitmq.conf'), 'utf8');
+    for (const line of [
+      'load_definitions = /srv/rabbitmq/definitions.json',
+      'stomp.default_vhost = adit',
+      'vm_memory_high_watermark.relative = 0.40',
+      'disk_free_limit.absolute = 500MB',
+      'stomp.listeners.tcp = none',
+      'ssl_options.keyfile = /srv/rabbitmq/tls/key.pem',
+    ]) {
+      expect(server.split('\n')).toContain(line);
+    }
+    expect(server).not.toMatch(/^stomp\.listeners\.tcp\.1/m);
+    const definitions = JSON.parse(readFileSync(join(folder, 'definitions.json'), 'utf8')) as Definitions;
+    const lives = Object.fromEntries(definitions.policies.map(({ name, definition }) => [name, definition]));
+    expect(lives['adit-progress']).toMatchObject({ 'message-ttl': 21_600_000, expires: 27_000_000 });
+    expect(lives['adit-work']).toMatchObject({ 'message-ttl': 129_600_000 });
+    expect(lives['adit-dead-letters']).toMatchObject({ 'message-ttl': 2_592_000_000 });
+    const hashes = Object.fromEntries(definitions.users.map((user) => [user.name, user.password_hash]));
+    const hash = Buffer.from(hashes['api-server'] ?? '', 'base64');
+    const expected = createHash('sha256').update(hash.subarray(0, 4)).update('pässcode').digest();
+    expect(hash.subarray(4).equals(expected)).toBe(true);
+    expect(hashes['packager']).toBe('');
+  } finally {
+    process.env = before;
+    rmSync(folder, { recursive: true });
+  }
+});
+
+interface Definitions {
+  users: { name: string; password_hash: string }[];
+  policies: { name: string; definition: Record<string, unknown> }[];
+}
+
 test.each([
-  [['--broker', 'kafka'], /Allowed choices are activemq/],
+  [['--broker', 'kafka'], /Allowed choices are activemq, rabbitmq/],
   [[], /--broker <broker>.*not specified/],
   [['--broker', 'activemq', '--idle-queue', '5m'], /10m or more/],
   [['--broker', 'activemq', '--event-ttl', '1 day'], /duration such as/],

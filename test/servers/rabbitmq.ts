@@ -1,6 +1,7 @@
 /** A real RabbitMQ on free ports, with the configuration that operators run: the program of Debian's package, not its service. */
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import {
   DEFAULT_RABBITMQ_SETTINGS,
@@ -12,7 +13,6 @@ import {
 import { freePorts } from './free-ports.js';
 import { makeRunFolder } from './run-folder.js';
 import { findProgram, startServerProcess, type ServerProcess } from './server-process.js';
-import { connectStomp } from './stomp-peer.js';
 import { Hopeless, waitUntil } from './wait-until.js';
 
 /** Debian's wrapper in /usr/sbin changes the user and the folder; this is what it calls. */
@@ -115,25 +115,25 @@ export async function startRabbitMQ(options: RabbitMQOptions = {}): Promise<Rabb
     if (!broker.running()) throw new Hopeless(`RabbitMQ has ended:\n${broker.log()}`);
     return attempt();
   };
-  const answers = (): Promise<string> =>
-    whileRunning(async () => {
-      if (options.tls !== undefined) return broker.log(100_000).includes('Server startup complete') ? 'TLS' : '';
-      const peer = await connectStomp(url('operator'), { headers: { host: options.settings?.virtualHost ?? '/' } });
-      await peer.disconnect();
-      return peer.connected.headers['server'] ?? '';
-    });
-  const up = (): Promise<string> => waitUntil('RabbitMQ answers', async () => (await answers()) || undefined, SLOW);
+  // It answers STOMP before it has read its definitions.
+  let starts = 0;
+  const hasStarted = (): Promise<boolean> =>
+    whileRunning(() => Promise.resolve(broker.log(Infinity).split('Server startup complete').length > starts + 1));
+  const up = async (): Promise<void> => {
+    await waitUntil('RabbitMQ has started', hasStarted, SLOW);
+    starts += 1;
+  };
   const end = async (): Promise<void> => {
     await broker.kill();
     await names.kill();
     folder.remove();
   };
-  const server = await up().catch(async (error: unknown) => {
+  await up().catch(async (error: unknown) => {
     await end();
     throw error;
   });
   return {
-    version: server.replace('RabbitMQ/', ''),
+    version: /Starting RabbitMQ (\S+)/.exec(broker.log(Infinity))?.[1] ?? '',
     stompPort,
     wsPort,
     passcodes,
@@ -209,8 +209,7 @@ async function startNames(port: number, folder: string) {
 const NODE = 'adit';
 
 /** NAMES_REQ of the distribution protocol: a length of two bytes, and `n`; the answer ends with the connection. */
-async function askNames(port: number): Promise<string> {
-  const { connect } = await import('node:net');
+function askNames(port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1' });
     let answer = '';

@@ -78,7 +78,7 @@ export async function connectStomp(
   };
   write('CONNECT', {
     'accept-version': '1.2',
-    host: 'adit',
+    host: '/',
     login: decodeURIComponent(url.username),
     passcode: decodeURIComponent(url.password),
     'heart-beat': '0,0',
