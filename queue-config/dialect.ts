@@ -42,6 +42,8 @@ export type DrainRules = {
    * do only where there are none, and the connection has to end otherwise.
    */
   readonly leave: 'unsubscribe' | 'unsubscribe-with-empty-hands';
+  /** Where a message is confirmed and kept nowhere: its receipt says that everything before it has been answered. */
+  readonly nowhere?: string;
 } & (
   | {
       /** A message that the broker sends after the last one; it is not acknowledged. */

@@ -111,7 +111,7 @@ async function readFrom(
     } else {
       const isEmptyHanded = kind === 'end' && guests.count() === 0 && inbox.isEmpty();
       // What comes while it is on its way fails it, and with it the connection; all of ours is acknowledged by then.
-      const left = isEmptyHanded ? subscription.end().catch(() => undefined) : undefined;
+      const left = isEmptyHanded ? leave(connection, subscription).catch(() => undefined) : undefined;
       await Promise.all([acknowledged, left]);
       // What was sent to us beyond goes back to the queue.
       if (!connection.lost.aborted && (!isEmptyHanded || connection.hasStrays())) await connection.close();
@@ -134,6 +134,13 @@ async function acknowledgeConfirmed(connection: StompConnection, messages: reado
   for (const message of all.slice(0, -1)) connection.ackUnconfirmed(message);
   const last = all.at(-1);
   if (last !== undefined) await connection.ack(last);
+}
+
+/** Ends the subscription, and waits for what comes after its end. */
+async function leave(connection: StompConnection, subscription: Subscription): Promise<void> {
+  await subscription.end();
+  const { nowhere } = connection.dialect.drain;
+  if (nowhere !== undefined) await connection.send(nowhere, {}, '');
 }
 
 type Kind = 'message' | 'end' | 'other-fence';

@@ -35,6 +35,8 @@ export const rabbitmq: Dialect = {
     // One by one, since others' fences among them are not ours to acknowledge.
     ack: 'client-individual',
     leave: 'unsubscribe-with-empty-hands',
+    // A message that was under way during the UNSUBSCRIBE becomes an ERROR behind its receipt.
+    nowhere: '/amq/queue/adit.nowhere',
     end: 'fence',
     otherFences: 'given-back',
     // The configuration makes a dead letter of what is refused without it.
