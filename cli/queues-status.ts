@@ -11,7 +11,10 @@ export interface QueueOptions {
 }
 
 export async function runStatus({ json }: QueueOptions): Promise<void> {
-  const { permanent, progress, deadLetters, strays } = await readStatus(addressFor('operator', process.env));
+  const { permanent, progress, deadLetters, strays } = await readStatus(
+    addressFor('operator', process.env),
+    process.env['BROKER_MANAGEMENT_URL'],
+  );
   if (json === true) {
     const letters = deadLetters.map(({ original, ...letter }) => ({ ...letter, whole: original.type === 'whole' }));
     printJson({ permanent, progress, deadLetters: letters, strays });

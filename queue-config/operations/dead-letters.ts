@@ -27,7 +27,8 @@ export interface DeadLetter {
 const OF_THE_JOURNEY = new Set(
   (
     'destination subscription message-id ack receipt content-length expires timestamp priority persistent redelivered ' +
-    'JMSXUserID amq-msg-type dlqDeliveryFailureCause'
+    'JMSXUserID amq-msg-type dlqDeliveryFailureCause expiration delivery-mode x-delivery-count x-first-death-exchange ' +
+    'x-first-death-queue x-first-death-reason'
   ).split(' '),
 );
 
@@ -37,13 +38,15 @@ export function readDeadLetter({ headers, body }: ReceivedMessage): DeadLetter {
   const id = headers['message-id'] ?? '';
   const ours = /^Unreadable: (.*)\nQueue: (.*)\n\n((?:.+\n)*)\n([^]*)$/.exec(body);
   if (ours === null) {
-    const from = guessQueue({ headers, body });
+    const from = queueThatSaysRabbitMQ(headers) ?? guessQueue({ headers, body });
+    const death = headers['x-first-death-reason'];
     return {
       id,
-      reason: headers['dlqDeliveryFailureCause'] ?? 'refused by a consumer',
+      reason: headers['dlqDeliveryFailureCause'] ?? DEATHS.get(death ?? '') ?? 'refused by a consumer',
       from,
       since: timeOf(headers['timestamp']),
-      expires,
+      // Of a dead letter of RabbitMQ's, that is the end of the life that it had.
+      expires: death === undefined ? expires : undefined,
       original:
         from === undefined
           ? { type: 'lost', why: 'it is no request, and nothing says which queue it was on' }
@@ -115,15 +118,23 @@ export async function purge(broker: Broker): Promise<number> {
   return drained;
 }
 
+/** What RabbitMQ says in `x-first-death-reason`. */
+const DEATHS: ReadonlyMap<string, string> = new Map([
+  ['delivery_limit', 'handed out too often: no consumer survived it'],
+  ['maxlen', 'one too many on its queue'],
+  ['expired', 'too old'],
+]);
+
 function backToWhereItWas({ headers, body }: ReceivedMessage, { reason, expires }: DeadLetter) {
   // Only what is in a header may need it again; free text in one must have nothing to escape.
   const cause =
     headers['dlqDeliveryFailureCause'] === undefined
       ? {}
       : { dlqDeliveryFailureCause: reason.replaceAll(/[\\:\s]+/g, ' ') };
+  const death = Object.entries(headers).filter(([name]) => name.startsWith('x-first-death-'));
   return {
     destination: DEAD_LETTERS,
-    headers: { ...ownHeaders(Object.entries(headers)), ...cause },
+    headers: { ...ownHeaders(Object.entries(headers)), ...cause, ...Object.fromEntries(death) },
     body,
     persistent: true,
     expires: expires?.getTime() ?? Date.now() + DEAD_LETTER_TTL,
@@ -136,6 +147,11 @@ const ownHeaders = (pairs: readonly (readonly [string, string])[]): Record<strin
 const parseQueue = (text: string): Destination | undefined =>
   [PACKAGE_REQUESTS, LARGE_PACKAGE_REQUESTS, DELETE_REQUESTS].find((queue) => queue === text) ??
   parseEventsDestination(text);
+
+function queueThatSaysRabbitMQ(headers: ReceivedMessage['headers']): Destination | undefined {
+  const queue = headers['x-first-death-queue'];
+  return queue === undefined ? undefined : parseQueue(`/queue/${queue.replaceAll('.', '/')}`);
+}
 
 /** A packager refused it, so it was a request; the broker does not say on which queue. */
 function guessQueue(message: ReceivedMessage): Destination | undefined {

@@ -11,7 +11,8 @@ export interface QueueStatistics {
   readonly inFlight: number;
   readonly enqueued: number;
   readonly dequeued: number;
-  readonly expired: number;
+  /** Undefined where the broker does not count them. */
+  readonly expired: number | undefined;
 }
 
 /** The broker does not answer: it has no statistics plugin, or not the queue whose answer is the last. */

@@ -4,6 +4,8 @@ import { DEAD_LETTERS, DELETE_REQUESTS, LARGE_PACKAGE_REQUESTS, PACKAGE_REQUESTS
 import { connect, type StompConnection } from '../stomp-connection.js';
 import { browse } from './browse.js';
 import { readDeadLetter, type DeadLetter } from './dead-letters.js';
+import { managementAddress } from '../rabbitmq/management.js';
+import { readRabbitMQStatus } from '../rabbitmq/status.js';
 import { readStatistics, type QueueStatistics } from './statistics.js';
 
 export interface QueuesStatus {
@@ -28,10 +30,19 @@ const PERMANENT = [PACKAGE_REQUESTS, LARGE_PACKAGE_REQUESTS, DELETE_REQUESTS, DE
 const STRAYS = 'ActiveMQ.DLQ';
 const OPTIONS = { connectTimeoutMs: 5_000, receiptTimeoutMs: 10_000, heartbeatMs: 5_000 };
 
-/** Asks the broker, as the operator. @throws {BrokerUnavailableError | BrokerRefusedError | NoStatisticsError} */
-export async function readStatus(address: BrokerAddress): Promise<QueuesStatus> {
+/**
+ * Asks the broker, as the operator.
+ * @param managementUrl of its HTTP API, where the broker tells of its queues by that only
+ * @throws {BrokerUnavailableError | BrokerRefusedError | NoStatisticsError}
+ */
+export async function readStatus(address: BrokerAddress, managementUrl?: string): Promise<QueuesStatus> {
   const connection = await connect(address, OPTIONS);
   try {
+    if (connection.dialect.name === 'rabbitmq') {
+      const status = await readRabbitMQStatus(managementAddress(address, managementUrl), PERMANENT);
+      await connection.close();
+      return status;
+    }
     const status = await readOn(connection);
     await connection.close();
     return status;

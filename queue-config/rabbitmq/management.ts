@@ -2,6 +2,7 @@
 import { request as requestHttp, type IncomingMessage } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { rootCertificates } from 'node:tls';
+import type { BrokerAddress } from '../broker-url.js';
 import { BrokerRefusedError, BrokerUnavailableError, type ReceivedMessage } from '../broker.js';
 
 export interface ManagementAddress {
@@ -37,10 +38,28 @@ export interface Management {
   queues(prefix: string, onQueues: (queues: readonly ManagedQueue[]) => void): Promise<void>;
   /** Looks at the first messages of a queue, and leaves them where they are. */
   browse(name: string, count: number): Promise<ReceivedMessage[]>;
+  /** The keys under which an exchange hands on, each with its queue; undefined where there is no such exchange. */
+  bindings(exchange: string): Promise<{ readonly key: string; readonly queue: string }[] | undefined>;
   /** By the broker's clock, to the second. */
   now(): Promise<Date>;
   /** Alarms under which senders wait: `memory`, `disk`. */
   alarms(): Promise<string[]>;
+}
+
+/**
+ * Where to ask, with the login of the broker's URL.
+ * @throws {RangeError} without a URL
+ */
+export function managementAddress(
+  { login = '', passcode = '', virtualHost }: BrokerAddress,
+  url: string | undefined,
+): ManagementAddress {
+  if (!url) {
+    throw new RangeError(
+      'BROKER_MANAGEMENT_URL is not set: RabbitMQ tells of its queues by HTTP only, at http://rabbitmq:15672, for example.',
+    );
+  }
+  return { url, login, passcode, virtualHost };
 }
 
 const PATIENCE = 10_000;
@@ -77,6 +96,15 @@ export function openManagement(address: ManagementAddress): Management {
       const wanted = { count, ackmode: 'ack_requeue_true', encoding: 'auto' };
       const { body } = await ask(address, 'POST', `${pathOf(name)}/get`, wanted);
       return ((body ?? []) as Message[]).map(readMessage);
+    },
+    async bindings(exchange) {
+      const path = `exchanges/${part}/${encodeURIComponent(exchange)}`;
+      if ((await ask(address, 'GET', path)).body === undefined) return undefined;
+      const { body } = await ask(address, 'GET', `${path}/bindings/source`);
+      return (body as { routing_key: string; destination: string }[]).map(({ routing_key: key, destination }) => ({
+        key,
+        queue: destination,
+      }));
     },
     async now() {
       const { date } = await ask(address, 'GET', 'whoami');
@@ -133,8 +161,10 @@ function readMessage({ payload, payload_encoding: encoding, properties }: Messag
   const { headers = {}, ...others } = properties;
   const named = Object.entries(others).map(([name, value]) => [name.replaceAll('_', '-'), value]);
   const texts = [...named, ...Object.entries(headers)].filter(([, value]) => /^(string|number)$/.test(typeof value));
+  const read = Object.fromEntries(texts.map(([name, value]) => [name, String(value)])) as Record<string, string>;
   return {
-    headers: Object.fromEntries(texts.map(([name, value]) => [name, String(value)])) as Record<string, string>,
+    // In milliseconds, as elsewhere.
+    headers: read['timestamp'] === undefined ? read : { ...read, timestamp: `${read['timestamp']}000` },
     body: encoding === 'base64' ? Buffer.from(payload, 'base64').toString('utf8') : payload,
   };
 }
