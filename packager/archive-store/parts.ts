@@ -9,17 +9,20 @@ export interface Part {
 }
 
 const MIB = 1024 * 1024;
-const PART = 8 * MIB;
+/** The least that S3 takes as a part that is not the last; several are in memory at a time. */
+const SHORTEST_PART = 5 * MIB;
+/** Of parts that grow with their number. */
+const FIRST_PART = 8 * MIB;
 /** "Maximum number of parts per upload: 10,000" (S3, multipart upload limits). */
 export const MAX_PARTS = 10_000;
 
 /**
- * Sizes of the parts of an upload, by their numbers from 1. Where the length is known they are all of one size, 8 MiB for
- * up to 78 GiB. Where it is not, each thousand are 1.9 times as large as those before, so that they hold 5 TB.
+ * Sizes of the parts of an upload, by their numbers from 1. Where the length is known they are all of one size, 5 MiB for
+ * up to 48 GiB. Where it is not, each thousand are 1.9 times as large as those before, so that they hold 5 TB.
  */
 export function partSizes(length: number | undefined): (number: number) => number {
-  if (length === undefined) return (number) => (PART * Math.floor(1.9 ** Math.floor((number - 1) / 1000) * 8)) / 8;
-  const size = Math.max(PART, Math.ceil(length / MAX_PARTS / MIB) * MIB);
+  if (length === undefined) return (number) => (FIRST_PART * Math.floor(1.9 ** Math.floor((number - 1) / 1000) * 8)) / 8;
+  const size = Math.max(SHORTEST_PART, Math.ceil(length / MAX_PARTS / MIB) * MIB);
   return () => size;
 }
 

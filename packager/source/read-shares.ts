@@ -11,7 +11,7 @@ export interface ReadShare {
   leave(): void;
 }
 
-const READ_BYTES = 16 * 1024 * 1024;
+const READ_BYTES = 8 * 1024 * 1024;
 
 export function createReadShares(total = READ_BYTES): ReadShares {
   const jobs = new Set<ReadShare>();

@@ -153,7 +153,7 @@ describe('the parts of an upload', () => {
     for (const number of [1, 1000, 1001, 2001, 9001, 10_000]) {
       const size = partSizes(length)(number);
       expect(Number.isInteger(size)).toBe(true);
-      expect(size).toBeGreaterThanOrEqual(8 * MIB);
+      expect(size).toBeGreaterThanOrEqual(5 * MIB);
       expect(size).toBeLessThanOrEqual(5 * 1024 * MIB);
     }
   });

@@ -37,7 +37,7 @@ export function archiveStoreSuite(open: () => Promise<ArchiveStore>): void {
   };
 
   describe('write', () => {
-    test.each([0, 1, 100_000, 8 * MIB, 8 * MIB + 1, 21 * MIB])(
+    test.each([0, 1, 100_000, 5 * MIB, 5 * MIB + 1, 8 * MIB, 8 * MIB + 1, 21 * MIB])(
       'stores %d bytes as they came, and measures them',
       async (size) => {
         const content = randomBytes(size);
