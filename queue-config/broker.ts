@@ -63,6 +63,11 @@ export interface DrainOptions {
   timeoutMs?: number;
   /** Where the queue is longer the drain ends before its end, once it has read as much; undefined: it reads all. */
   limit?: DrainLimit | undefined;
+  /**
+   * With it the drain does not wait until the broker has confirmed the last acknowledgements, which takes a round trip. Called
+   * where it then does not confirm them: messages that were handed over may come again.
+   */
+  onUnconfirmed?: ((error: unknown) => void) | undefined;
 }
 
 /** How much one drain reads. It ends behind the batch that has reached either. */

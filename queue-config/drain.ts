@@ -30,7 +30,7 @@ export async function drainQueue(
   connection: StompConnection,
   destination: Destination,
   onBatch: (messages: ReceivedMessage[]) => Promise<void>,
-  { signal, timeoutMs = DEFAULT_TIMEOUT, limit = NO_LIMIT }: DrainOptions,
+  { signal, timeoutMs = DEFAULT_TIMEOUT, limit = NO_LIMIT, onUnconfirmed }: DrainOptions,
 ): Promise<DrainReport> {
   signal?.throwIfAborted();
   const deadline = setTimeout(
@@ -40,25 +40,27 @@ export async function drainQueue(
   const cut = (): void => connection.drop(signal?.reason as Error);
   signal?.addEventListener('abort', cut, { once: true });
   try {
-    return await readToEnd(connection, destination, onBatch, limit);
+    return await readToEnd(connection, destination, onBatch, { limit, onUnconfirmed });
   } finally {
     clearTimeout(deadline);
     signal?.removeEventListener('abort', cut);
   }
 }
 
+type ReadOptions = Pick<DrainOptions, 'onUnconfirmed'> & { limit: DrainLimit };
+
 async function readToEnd(
   connection: StompConnection,
   destination: Destination,
   onBatch: (messages: ReceivedMessage[]) => Promise<void>,
-  limit: DrainLimit,
+  options: ReadOptions,
 ): Promise<DrainReport> {
   const inbox = createInbox();
   const onLost = (): void => inbox.fail(connection.lost.reason as Error);
   connection.lost.addEventListener('abort', onLost, { once: true });
   if (connection.lost.aborted) onLost();
   try {
-    return await readFrom(inbox, connection, destination, onBatch, limit);
+    return await readFrom(inbox, connection, destination, onBatch, options);
   } finally {
     // The connection may live on and serve many more.
     connection.lost.removeEventListener('abort', onLost);
@@ -70,7 +72,7 @@ async function readFrom(
   connection: StompConnection,
   destination: Destination,
   onBatch: (messages: ReceivedMessage[]) => Promise<void>,
-  limit: DrainLimit,
+  { limit, onUnconfirmed }: ReadOptions,
 ): Promise<DrainReport> {
   const { drain: rules } = connection.dialect;
   const { subscription, kindOf } = subscribeForDrain(connection, destination, inbox.put);
@@ -107,7 +109,14 @@ async function readFrom(
     const acknowledged = acknowledgeConfirmed(connection, done);
     guests.stay();
     if (kind === 'end' && rules.leave === 'unsubscribe') {
-      await Promise.all([acknowledged, subscription.end()]);
+      // With a round trip less, whatever comes next on this connection comes behind it.
+      const left = Promise.all([acknowledged, subscription.end()]);
+      if (onUnconfirmed === undefined) await left;
+      else
+        left.catch((error: unknown) => {
+          connection.drop(error as Error);
+          onUnconfirmed(error);
+        });
     } else {
       const isEmptyHanded = kind === 'end' && guests.count() === 0 && inbox.isEmpty();
       // What comes while it is on its way fails it, and with it the connection; all of ours is acknowledged by then.

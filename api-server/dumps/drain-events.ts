@@ -36,8 +36,11 @@ export async function drainEvents(parts: DumpParts, docset: string): Promise<Dra
   const fold = async (messages: ReceivedMessage[]): Promise<void> => {
     for (const dump of await foldBatch(parts, docset, messages)) changed.set(dump.id, dump);
   };
+  // What was read is written: a miner need not wait until the broker has heard that, and what comes twice is known.
+  const onUnconfirmed = (error: unknown): void =>
+    parts.log.info({ err: error, docset }, 'events may come a second time: the broker did not confirm their end');
   try {
-    await parts.broker.drain(eventsOf(docset), fold, { timeoutMs: DRAIN_TIMEOUT });
+    await parts.broker.drain(eventsOf(docset), fold, { timeoutMs: DRAIN_TIMEOUT, onUnconfirmed });
     parts.metrics.drained(took(), 'drained');
     return { isFresh: true, changed };
   } catch (error) {

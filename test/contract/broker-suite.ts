@@ -17,6 +17,7 @@ import {
   type Delivery,
   type Destination,
   type DrainLimit,
+  type DrainOptions,
   type OutgoingMessage,
   type ReceivedMessage,
 } from '../../queue-config/index.js';
@@ -77,10 +78,18 @@ async function onOneConnection(broker: Broker, work: (publish: Delivery['publish
   }
 }
 
-async function drainAll(broker: Broker, destination: Destination): Promise<string[]> {
+/** How a drain ends: with the broker's confirmation, or before it. */
+const ENDS: [string, DrainOptions][] = [
+  ['each confirmed', {}],
+  ['none waiting for the confirmation', { onUnconfirmed: () => undefined }],
+];
+
+/** @param options by default, the drain waits until the broker has confirmed the end */
+async function drainAll(broker: Broker, destination: Destination, options: DrainOptions = {}): Promise<string[]> {
   const seen: string[] = [];
   const { drained } = await broker.drain(destination, (batch) => Promise.resolve(void seen.push(...bodies(batch))), {
     timeoutMs: DEADLINE,
+    ...options,
   });
   expect(drained).toBe(seen.length);
   return seen;
@@ -350,22 +359,25 @@ function describeDraining(connect: () => Broker, open: (urls: string) => Broker,
     expect(await drainAll(broker, queue)).toEqual(numbers(10));
   });
 
-  it('loses nothing and reads nothing twice over successive drains while events arrive', async () => {
-    const [broker, writer] = [connect(), connect()];
-    const queue = freshQueue();
-    const texts = numbers(300);
-    const seen: string[] = [];
-    const writing = { over: false };
-    const written = onOneConnection(writer, async (publish) => {
-      for (const text of texts) await publish(message(queue, text));
-    }).finally(() => (writing.over = true));
-    let drains = 0;
-    for (; !writing.over; drains++) seen.push(...(await drainAll(broker, queue)));
-    await written;
-    expect(drains).toBeGreaterThan(1);
-    seen.push(...(await drainAll(broker, queue)));
-    expect(seen).toEqual(texts);
-  });
+  it.each(ENDS)(
+    'loses nothing and reads nothing twice over successive drains while events arrive, %s',
+    async (_, end) => {
+      const [broker, writer] = [connect(), connect()];
+      const queue = freshQueue();
+      const texts = numbers(300);
+      const seen: string[] = [];
+      const writing = { over: false };
+      const written = onOneConnection(writer, async (publish) => {
+        for (const text of texts) await publish(message(queue, text));
+      }).finally(() => (writing.over = true));
+      let drains = 0;
+      for (; !writing.over; drains++) seen.push(...(await drainAll(broker, queue, end)));
+      await written;
+      expect(drains).toBeGreaterThan(1);
+      seen.push(...(await drainAll(broker, queue, end)));
+      expect(seen).toEqual(texts);
+    },
+  );
 
   it('gives every event to one of two drainers at once', async () => {
     const [one, two, writer] = [connect(), connect(), connect()];
@@ -378,7 +390,7 @@ function describeDraining(connect: () => Broker, open: (urls: string) => Broker,
     }
   });
 
-  it('gives every event to one drain while two drainers race with a writer', async () => {
+  it.each(ENDS)('gives every event to one drain while two drainers race with a writer, %s', async (_, end) => {
     const [one, two, writer] = [connect(), connect(), connect()];
     const queue = freshQueue();
     const texts = numbers(200);
@@ -388,7 +400,7 @@ function describeDraining(connect: () => Broker, open: (urls: string) => Broker,
     }).finally(() => (writing.over = true));
     const drainWhileWriting = async (broker: Broker): Promise<string[]> => {
       const seen: string[] = [];
-      while (!writing.over) seen.push(...(await drainAll(broker, queue)));
+      while (!writing.over) seen.push(...(await drainAll(broker, queue, end)));
       return seen;
     };
     const shares = await Promise.all([drainWhileWriting(one), drainWhileWriting(two)]);
