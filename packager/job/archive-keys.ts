@@ -29,10 +29,10 @@ export function archiveKeysOf(request: PackageRequest, run: number): ArchiveKeys
   };
 }
 
-/** Prefixes of those attempts under which something lies unfinished and which nobody works on any more. */
-export function finishedAttempts({ attempt, dump }: ArchiveKeys, unfinished: string[]): string[] {
+/** Prefixes of those attempts to which these keys belong, this one and those before it: nobody else works on them any more. */
+export function attemptsUpTo({ attempt, dump }: ArchiveKeys, found: string[]): string[] {
   const number = (prefix: string): number => Number(prefix.slice(dump.length, -1));
-  const prefixes = unfinished.map((key) => key.slice(0, key.indexOf('/', dump.length) + 1));
+  const prefixes = found.map((key) => key.slice(0, key.indexOf('/', dump.length) + 1));
   // A later attempt is somebody else's work, done while this request came late.
   return [...new Set(prefixes)].filter((prefix) => number(prefix) <= number(attempt));
 }

@@ -3,6 +3,7 @@ import {
   MEDIA_TYPES,
   decodeManifest,
   encodeManifest,
+  manifestKey,
   type DumpManifest,
   type PackageRequest,
 } from '../../queue-config/index.js';
@@ -18,7 +19,7 @@ import type { SourceClient } from '../source/source-client.js';
 import { verifyArchive } from '../verify-archive.js';
 import { entryDate } from '../zip/dos-time.js';
 import { writeZip, type ZipContents } from '../zip/write-zip.js';
-import { finishedAttempts, type ArchiveKeys } from './archive-keys.js';
+import { attemptsUpTo, type ArchiveKeys } from './archive-keys.js';
 import { containerOf } from './container.js';
 import type { EventReporter } from './event-reporter.js';
 import { createProgressMeter } from './progress-meter.js';
@@ -42,7 +43,7 @@ export async function buildArchive(context: BuildContext): Promise<DumpManifest>
   const earlier = await readManifest(store, keys.manifest);
   // An earlier run got as far as the manifest, and only its `Complete` was lost.
   if (earlier !== undefined) return earlier;
-  await sweep(store, keys);
+  const abandoned = await sweep(store, keys);
 
   reporter.startPhase('listing');
   const listingRequest = listingRequestOf(context.request);
@@ -51,7 +52,9 @@ export async function buildArchive(context: BuildContext): Promise<DumpManifest>
     const stored = await packAndStore(context, planned);
     await assertStillWanted(context.client, listingRequest);
     reporter.endPhases();
-    return await publishManifest(context, manifestOf(context, stored));
+    const manifest = await publishManifest(context, manifestOf(context, stored));
+    for (const key of abandoned) await store.delete(key);
+    return manifest;
   } catch (error) {
     await store.delete(keys.archive);
     throw error;
@@ -130,10 +133,21 @@ async function packAndStore(context: BuildContext, { listing, plan }: PlannedLis
   return { counts: bag.counts, written };
 }
 
-/** Clears away what packagers that died left unfinished. */
-async function sweep(store: ArchiveStore, keys: ArchiveKeys): Promise<void> {
-  const unfinished = await store.listUnfinished(keys.dump);
-  for (const prefix of finishedAttempts(keys, unfinished)) await store.sweepUnfinished(prefix);
+/**
+ * Clears away what packagers that died left unfinished.
+ * @returns keys of archives that they finished without a manifest: once there is another one, nobody will name them any more
+ */
+async function sweep(store: ArchiveStore, keys: ArchiveKeys): Promise<string[]> {
+  const [unfinished, finished] = await Promise.all([store.listUnfinished(keys.dump), keysBelow(store, keys.dump)]);
+  for (const prefix of attemptsUpTo(keys, unfinished)) await store.sweepUnfinished(prefix);
+  const nameless = attemptsUpTo(keys, finished).filter((prefix) => !finished.includes(manifestKey(prefix)));
+  return finished.filter((key) => nameless.some((prefix) => key.startsWith(prefix)));
+}
+
+async function keysBelow(store: ArchiveStore, prefix: string): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { key } of store.list(prefix)) keys.push(key);
+  return keys;
 }
 
 /** The first writer wins; where that was somebody else, our archive goes and theirs is reported. */

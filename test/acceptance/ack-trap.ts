@@ -1,25 +1,28 @@
-/** A line to the broker that, once set, swallows the next ACK and all behind it: the moment between commit and acknowledgement. */
+/** A line that, once set, swallows the next message of a kind and all behind it: such as the moment between commit and acknowledgement. */
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-export interface AckTrap {
+export interface Trap {
   port: number;
   set(): void;
-  /** Resolves when an ACK was swallowed. */
+  /** Resolves when one was swallowed. */
   sprung: Promise<void>;
   close(): Promise<void>;
 }
 
-export async function startAckTrap(brokerPort: number): Promise<AckTrap> {
+/** For the ACKs of a STOMP client. */
+export const startAckTrap = (brokerPort: number): Promise<Trap> => startTrap(brokerPort, /(^|\0|\n)ACK\n/);
+
+/** @param beginning of what it swallows; a client writes one message at a time, so it starts where a chunk does */
+export async function startTrap(port: number, beginning: RegExp): Promise<Trap> {
   const sockets = new Set<Socket>();
   let isSet = false;
   let spring: () => void = () => undefined;
   const sprung = new Promise<void>((resolve) => (spring = resolve));
   const server = createServer({ noDelay: true }, (near) => {
-    const far = connect({ port: brokerPort, host: '127.0.0.1', noDelay: true });
+    const far = connect({ port, host: '127.0.0.1', noDelay: true });
     let isShut = false;
     near.on('data', (chunk: Buffer) => {
-      // The client writes one frame at a time, so a frame starts where a chunk does.
-      isShut ||= isSet && /(^|\0|\n)ACK\n/.test(chunk.toString('latin1'));
+      isShut ||= isSet && beginning.test(chunk.toString('latin1'));
       if (isShut) spring();
       else far.write(chunk);
     });

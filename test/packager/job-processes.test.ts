@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { openS3ArchiveStore } from '../../packager/archive-store/s3-archive-store.js';
 import type { ArchiveStore } from '../../packager/archive-store/archive-store.js';
+import { startTrap } from '../acceptance/ack-trap.js';
 import { describeOn, startRadosgw, type Radosgw } from '../servers/index.js';
 import { waitUntil } from '../servers/wait-until.js';
 import { compilePackager, type CompiledPackager } from './compiled-packager.js';
@@ -197,6 +198,29 @@ describeOn('radosgw', 'archives in S3', () => {
     await readBag(await readArchive());
     expect(await keys()).toHaveLength(2);
     expect(await store.listUnfinished('dumps/')).toEqual([]);
+  });
+
+  test('kill -9 between archive and manifest leaves an archive that nobody names, and the next run clears it away', async () => {
+    await begin(largeDocuments(3));
+    const trap = await startTrap(gateway.port, /^PUT \S*manifest\.json/);
+    try {
+      trap.set();
+      const first = await startProcess({ ...env, S3_ENDPOINT: `http://127.0.0.1:${trap.port}` });
+      await stage.request(server.docsetUrl('pdf'), 'd1');
+      await trap.sprung;
+      first.kill('SIGKILL');
+      await once(first, 'exit');
+    } finally {
+      await trap.close();
+    }
+    const [abandoned] = await keys();
+    expect(abandoned).toMatch(/\.zip$/);
+    await stage.start(env);
+    await stage.eventsUntil('Complete');
+    const left = await keys();
+    expect(left.map((key) => key.replace(/.*\./, '')).sort()).toEqual(['json', 'zip']);
+    expect(left).not.toContain(abandoned);
+    await readBag(await readArchive());
   });
 
   test('a job that fails in the middle of an upload leaves none', async () => {
