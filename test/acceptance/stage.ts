@@ -2,12 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { ListMultipartUploadsCommand, paginateListObjectsV2, type S3Client } from '@aws-sdk/client-s3';
 import { startEmbeddedBroker, type EmbeddedBroker } from '../../queue-config/embedded-broker/index.js';
 import { startActiveMQ } from '../servers/activemq.js';
 import { freePorts } from '../servers/free-ports.js';
-import { startPostgreSQL } from '../servers/postgresql.js';
-import { startRadosgw } from '../servers/radosgw.js';
+import { startPostgreSQL, type PostgreSQL } from '../servers/postgresql.js';
+import { startRadosgw, type Radosgw } from '../servers/radosgw.js';
 import { makeRunFolder } from '../servers/run-folder.js';
 
 export interface Stage {
@@ -100,33 +100,45 @@ export async function startRealStage(): Promise<Stage> {
       stop: () => activemq.stop(),
       restart: () => activemq.restart(),
     },
-    async makeStores() {
-      const bucket = await radosgw.createBucket();
-      const folder = makeRunFolder('data');
-      return {
-        env: {
-          DATABASE_URL: await postgresql.createDatabase(),
-          ...radosgw.environment,
-          S3_BUCKET: bucket,
-          DATA_DIR: folder.path,
-        },
-        async keys(Prefix) {
-          const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix }));
-          return Contents.map(({ Key }) => Key ?? '');
-        },
-        async unfinished() {
-          const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
-          return Uploads.map(({ Key }) => Key ?? '');
-        },
-        close() {
-          folder.remove();
-          return Promise.resolve();
-        },
-      };
-    },
+    makeStores: () => makeRealStores(postgresql, radosgw, client),
     async close() {
       client.destroy();
       await Promise.all([activemq.close(), postgresql.close(), radosgw.close()]);
+    },
+  };
+}
+
+/**
+ * A database and a bucket of their own.
+ * @param client to look behind the scenes with
+ */
+export async function makeRealStores(
+  postgresql: Pick<PostgreSQL, 'createDatabase'>,
+  radosgw: Pick<Radosgw, 'createBucket' | 'environment'>,
+  client: S3Client,
+): Promise<Stores> {
+  const bucket = await radosgw.createBucket();
+  const folder = makeRunFolder('data');
+  return {
+    env: {
+      DATABASE_URL: await postgresql.createDatabase(),
+      ...radosgw.environment,
+      S3_BUCKET: bucket,
+      DATA_DIR: folder.path,
+    },
+    async keys(Prefix) {
+      const pages = paginateListObjectsV2({ client }, { Bucket: bucket, Prefix });
+      const keys: string[] = [];
+      for await (const { Contents = [] } of pages) keys.push(...Contents.map(({ Key }) => Key ?? ''));
+      return keys;
+    },
+    async unfinished() {
+      const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
+      return Uploads.map(({ Key }) => Key ?? '');
+    },
+    close() {
+      folder.remove();
+      return Promise.resolve();
     },
   };
 }

@@ -37,10 +37,18 @@ export interface ActiveMQOptions {
   sweepMs?: number;
   /** How often expired messages are looked for; what operators run: 30,000. */
   expiryMs?: number;
+  /** What else an operator decides. */
+  settings?: Partial<ActiveMQSettings>;
   /** Another configuration than Adit's, with the same placeholders. */
   configuration?: string;
   /** Largest heap, in MiB. */
   heapMiB?: number;
+  /** Where its data lie instead of in a folder of its own, which is deleted at the end. */
+  dataFolder?: string;
+  /** The broker with which it shares data and passcodes: of the two, one serves and the other waits for the lock. */
+  beside?: ActiveMQ;
+  /** Of its process. */
+  env?: Record<string, string>;
 }
 
 /** What the broker says of a queue. */
@@ -63,6 +71,7 @@ export interface ActiveMQ {
   /** Undefined where the build has no WebSocket transport. */
   readonly wsPort: number | undefined;
   readonly passcodes: Readonly<Record<ActiveMQAccount, string>>;
+  readonly dataFolder: string;
   readonly pid: number;
   /** `stomp://login:passcode@127.0.0.1:port` */
   url(account: ActiveMQAccount): string;
@@ -79,7 +88,7 @@ export interface ActiveMQ {
   stop(): Promise<void>;
   /** `kill -9`; data and ports are kept for `restart`. */
   kill(): Promise<void>;
-  /** Starts again, on the same ports and data. */
+  /** Starts again, on the same ports and data; resolves when it accepts connections, or waits for the lock on shared data. */
   restart(): Promise<void>;
   /** SIGSTOP: connections stay open, and nothing is answered. */
   freeze(): void;
@@ -92,6 +101,8 @@ export interface ActiveMQ {
 
 const POM = new URL('./activemq/pom.xml', import.meta.url);
 const DEBIAN_LIBRARIES = '/usr/share/activemq/lib';
+/** What a broker logs whose data are locked by another. */
+const STANDS_BY = /Database .+ is locked by another server/;
 
 /** The ActiveMQ that is installed: the pinned release, else Debian's; of one flavour only, where it is given. */
 export function findActiveMQ(flavour?: ActiveMQFlavour): ActiveMQInstallation | undefined {
@@ -111,23 +122,28 @@ export function findActiveMQ(flavour?: ActiveMQFlavour): ActiveMQInstallation | 
   return undefined;
 }
 
-/** Starts a broker; resolves when it accepts connections. */
+/** Starts a broker; resolves when it accepts connections, or waits for the lock on shared data. */
 export async function startActiveMQ(options: ActiveMQOptions = {}): Promise<ActiveMQ> {
   const installation = findActiveMQ(options.flavour);
   if (installation === undefined) throw new Error('ActiveMQ is not installed: test/servers/install.sh activemq');
   const folder = makeRunFolder('activemq');
   const [stompPort = 0, wsPort = 0] = await freePorts(2);
-  const passcodes = { 'api-server': passcode(), packager: passcode(), operator: passcode() };
+  const passcodes = options.beside?.passcodes ?? {
+    'api-server': passcode(),
+    packager: passcode(),
+    operator: passcode(),
+  };
+  const data = options.beside?.dataFolder ?? options.dataFolder ?? folder.path;
   const logFile = join(folder.path, 'activemq.log');
   const configuration = join(folder.path, 'activemq.xml');
   writeFileSync(
     configuration,
-    options.configuration ?? renderActiveMQ({ ...DEFAULT_ACTIVEMQ_SETTINGS, ...timesOf(options) }),
+    options.configuration ?? renderActiveMQ({ ...DEFAULT_ACTIVEMQ_SETTINGS, ...timesOf(options), ...options.settings }),
   );
   const launch = (): ServerProcess =>
     startServerProcess({
       command: installation.java,
-      args: launchArguments(installation, { configuration, data: folder.path, heapMiB: options.heapMiB ?? 256 }),
+      args: launchArguments(installation, { configuration, data, heapMiB: options.heapMiB ?? 256 }),
       logFile,
       env: {
         BROKER_HOST: '127.0.0.1',
@@ -137,13 +153,16 @@ export async function startActiveMQ(options: ActiveMQOptions = {}): Promise<Acti
         BROKER_API_SERVER_PASSCODE: passcodes['api-server'],
         BROKER_PACKAGER_PASSCODE: passcodes.packager,
         BROKER_OPERATOR_PASSCODE: passcodes.operator,
+        ...options.env,
       },
     });
   const address = (scheme: string, port: number, account: ActiveMQAccount): string =>
     `${scheme}://${account}:${passcodes[account]}@127.0.0.1:${port}`;
   const url = (account: ActiveMQAccount): string => address('stomp', stompPort, account);
   let broker = launch();
+  let logged = 0;
   const answersStomp = async (): Promise<string> => {
+    if (STANDS_BY.test(broker.log(Infinity).slice(logged))) return '';
     const peer = await whileRunning(broker, () => connectStomp(url('operator')));
     await peer.disconnect();
     return peer.connected.headers['server'] ?? '';
@@ -168,6 +187,7 @@ export async function startActiveMQ(options: ActiveMQOptions = {}): Promise<Acti
     stompPort,
     wsPort: installation.webSocket ? wsPort : undefined,
     passcodes,
+    dataFolder: data,
     get pid() {
       return broker.pid;
     },
@@ -182,6 +202,7 @@ export async function startActiveMQ(options: ActiveMQOptions = {}): Promise<Acti
     kill: () => broker.kill(),
     async restart() {
       await broker.stop();
+      logged = broker.log(Infinity).length;
       broker = launch();
       await up();
     },
