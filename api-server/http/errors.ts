@@ -135,9 +135,13 @@ const CONNECTION_CODES = ['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ETIM
 /** PostgreSQL: too many connections, shutting down, starting up; and all of class 08, connection exception. */
 const SERVER_CODES = /^(53300|57P0[123]|08...)$/;
 
+/** What the driver says of a connection that broke, behind the statement that knex puts before it. */
+const BROKEN_CONNECTION =
+  /(^| - )(Connection terminated( unexpectedly)?|Client has encountered a connection error and is not queryable|timeout expired)$/;
+
 function isDatabaseDown(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false;
   const { code, name, message, syscall } = error as Partial<Record<'code' | 'name' | 'message' | 'syscall', string>>;
-  if (name === 'KnexTimeoutError' || message === 'Connection terminated unexpectedly') return true;
+  if (name === 'KnexTimeoutError' || BROKEN_CONNECTION.test(message ?? '')) return true;
   return code !== undefined && (SERVER_CODES.test(code) || (syscall !== undefined && CONNECTION_CODES.includes(code)));
 }

@@ -61,6 +61,7 @@ test.each([
   [{ code: '08006' }],
   [{ name: 'KnexTimeoutError' }],
   [{ message: 'Connection terminated unexpectedly' }],
+  [{ message: 'select 1 - Connection terminated unexpectedly' }],
 ])('%j is the database that cannot be reached', (fault) => {
   const problem = describeError(Object.assign(new Error(), fault));
   expect(problem).toMatchObject({ slug: 'database-unavailable', options: { headers: { 'Retry-After': '5' } } });

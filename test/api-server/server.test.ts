@@ -3,12 +3,13 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { Client } from 'pg';
 import { pino } from 'pino';
 import { readApiServerConfig } from '../../api-server/config.js';
 import { openDatabase } from '../../api-server/db/open-database.js';
 import { createMiner, listKeys } from '../../api-server/miners/miners.js';
 import { startApiServer } from '../../api-server/server.js';
-import { describeOn, startPostgreSQL } from '../servers/index.js';
+import { describeOn, startPostgreSQL, waitUntil } from '../servers/index.js';
 import { PACKAGER_KEY, startFreshApiServer, type FreshApiServer } from './fresh-api-server.js';
 import { copyMigratedFolder } from './migrated-folder.js';
 
@@ -140,6 +141,36 @@ describeOn('postgresql', 'several api-servers on one PostgreSQL', () => {
       await postgresql.restart();
       await server.as(key).get('/api/docsets').expect(200);
     } finally {
+      await server.stop();
+      await postgresql.close();
+    }
+  });
+
+  test('a database that dies in the middle of a statement is a 503 as well', async () => {
+    const postgresql = await startPostgreSQL();
+    const databaseUrl = await postgresql.createDatabase();
+    const server = await startFreshApiServer(databaseUrl);
+    const other = new Client({ connectionString: databaseUrl });
+    other.on('error', () => undefined);
+    try {
+      const key = await server.keyOf('Ada');
+      await other.connect();
+      await other.query('BEGIN');
+      await other.query('LOCK TABLE docsets');
+      const asked = server
+        .as(key)
+        .get('/api/docsets')
+        .then((response) => response);
+      await waitUntil('its statement waits', async () => {
+        const { rows } = await other.query(
+          "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'docsets'::regclass",
+        );
+        return rows.length > 0;
+      });
+      await postgresql.kill();
+      expect(await asked).toMatchObject({ status: 503, body: { type: '/problems/database-unavailable' } });
+    } finally {
+      await other.end().catch(() => undefined);
       await server.stop();
       await postgresql.close();
     }
