@@ -25,10 +25,11 @@ export interface IngestOptions {
 
 /** What a script may ask for; 1 is for what broke off. */
 const SOME_REFUSED = 2;
+const NOT_SEARCHABLE = 3;
 
 const MOST_TOLD = 20;
 
-/** Exit code 0 where all of it is in, 2 where some was refused. @throws {Error} it broke off, or could not begin */
+/** Exit code 0 where all of it is in, 2 where some was refused, 3 where searches do not find it yet. @throws {Error} it broke off, or could not begin */
 export async function runIngest(collection: string, given: string, options: IngestOptions): Promise<void> {
   const server = serverOf(options);
   await prepareCollection(server, collection, given, options);
@@ -53,6 +54,7 @@ export async function runIngest(collection: string, given: string, options: Inge
       });
       bar.end();
       tellOutcome(outcome, told, options);
+      if (!outcome.searchable) tellUnsearchable(collection);
     } catch (error) {
       bar.end();
       tellRemarks(told, told.length, options);
@@ -109,6 +111,14 @@ function tellOutcome(outcome: Outcome, told: Remark[], options: IngestOptions): 
   process.stdout.write(`${parts.join(', ')}.\n`);
   if (keptSince !== undefined) process.stderr.write(`Nothing was withdrawn: ${keptSince}.\n`);
   if (refused > 0) process.exitCode = SOME_REFUSED;
+}
+
+function tellUnsearchable(collection: string): void {
+  process.stderr.write(
+    `The documents are in, but the search engine does not have all of them: searches of ${collection} are refused until` +
+      ` it has. "adit reindex ${collection}" on the server fills it, and so does the next ingest.\n`,
+  );
+  process.exitCode = NOT_SEARCHABLE;
 }
 
 function tellRemarks(told: Remark[], all: number, { report }: IngestOptions): void {

@@ -1100,6 +1100,35 @@ export interface components {
             /** @description Documents; null while the run is open. */
             withdrawn: number | null;
         };
+        /**
+         * @example {
+         *       "url": "/collections/sotu/ingests/1",
+         *       "id": "1",
+         *       "collection": "sotu",
+         *       "started": "2026-11-22T01:00:00.000Z",
+         *       "finished": "2026-11-22T01:02:00.000Z",
+         *       "withdrawn": 3,
+         *       "search_index": "complete"
+         *     }
+         */
+        FinishedIngest: {
+            url: string;
+            id: string;
+            collection: components["schemas"]["CollectionId"];
+            /** Format: date-time */
+            started: string;
+            /** Format: date-time */
+            finished: string;
+            /** @description Documents. */
+            withdrawn: number | null;
+            search_index: components["schemas"]["SearchIndex"];
+        };
+        /**
+         * @description Whether searches find all that is in the collection. Where the service has a search engine that could not take in what was
+         *     written, they are refused (`search-index-behind`) until the next ingest or `adit reindex` has brought it there.
+         * @enum {string}
+         */
+        SearchIndex: "complete" | "behind";
         IngestReport: {
             added: number;
             changed: number;
@@ -1107,6 +1136,7 @@ export interface components {
             refused: components["schemas"]["LineRemark"][];
             /** @description Kept whole, but too large for the index, which has their beginning. */
             partly_indexed: components["schemas"]["LineRemark"][];
+            search_index: components["schemas"]["SearchIndex"];
         };
         LineRemark: {
             line: number;
@@ -2334,7 +2364,8 @@ export interface operations {
                      *           "reason": "the line is not JSON"
                      *         }
                      *       ],
-                     *       "partly_indexed": []
+                     *       "partly_indexed": [],
+                     *       "search_index": "complete"
                      *     }
                      */
                     "application/json": components["schemas"]["IngestReport"];
@@ -2524,7 +2555,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["IngestRun"];
+                    "application/json": components["schemas"]["FinishedIngest"];
                 };
             };
             400: components["responses"]["BadRequest"];

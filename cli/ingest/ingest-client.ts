@@ -34,6 +34,8 @@ export interface IngestReport {
   unchanged: number;
   refused: Remark[];
   partly_indexed: Remark[];
+  /** `behind`: the search engine does not have all of it, and searches of the collection are refused. */
+  search_index: 'complete' | 'behind';
 }
 
 export interface Server {

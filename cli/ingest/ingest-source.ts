@@ -21,6 +21,8 @@ export interface Outcome {
   withdrawn: number | null;
   /** Why nothing was withdrawn although it was to be. */
   keptSince?: string;
+  /** False where the search engine does not have all of it: searches of the collection are refused. */
+  searchable: boolean;
 }
 
 export interface IngestWish {
@@ -64,6 +66,7 @@ export async function ingestSource(server: Server, source: Source, wish: IngestW
     skipped: 0,
     partlyIndexed: 0,
     withdrawn: null,
+    searchable: true,
   };
   const remark = (told: Remark): void => {
     outcome[told.kind === 'partly indexed' ? 'partlyIndexed' : told.kind] += 1;
@@ -104,6 +107,7 @@ export async function ingestSource(server: Server, source: Source, wish: IngestW
   return {
     ...outcome,
     withdrawn: withdraw ? finished.withdrawn : null,
+    searchable: finished.search_index === 'complete',
     ...(!wish.partial && keptSince !== undefined && { keptSince }),
   };
 
@@ -213,7 +217,7 @@ async function finish(
   server: Server,
   path: string,
   wish: { withdraw: boolean; most: boolean },
-): Promise<{ withdrawn: number }> {
+): Promise<{ withdrawn: number; search_index: 'complete' | 'behind' }> {
   try {
     return await ask(server, 'POST', path, wish);
   } catch (error) {

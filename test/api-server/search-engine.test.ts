@@ -49,6 +49,28 @@ describeOn('opensearch', 'with OpenSearch', () => {
     expect(docset.body).toMatchObject({ documents: 20_002 });
   });
 
+  test('texts are taken in while they are written, and only those that were not are read again', async () => {
+    await fill(server, 'texts', []);
+    const { content } = server.parts;
+    const read = content.read.bind(content);
+    let reads = 0;
+    content.read = (...given) => {
+      reads += 1;
+      return read(...given);
+    };
+    try {
+      const documents = ['a', 'b'].map((ref) => ({ ref, files: { txt: { text: `the words of ${ref}` } } }));
+      expect((await ingest('texts', documents)).body).toMatchObject({ added: 2, search_index: 'complete' });
+      expect(reads).toBe(0);
+      expect((await search('texts', 'words').expect(200)).body).toMatchObject({ hits: 2 });
+      expect(await rebuild('texts')).toBe(2);
+      expect(reads).toBe(2);
+      expect((await search('texts', 'words').expect(200)).body).toMatchObject({ hits: 2 });
+    } finally {
+      content.read = read;
+    }
+  });
+
   test('what was changed or withdrawn is found as it is now, or not at all', async () => {
     await fill(server, 'c', [
       { ref: 'a', metadata: { title: 'old' } },
@@ -81,7 +103,7 @@ describeOn('opensearch', 'with OpenSearch', () => {
     await fill(server, 'late', [{ ref: 'a' }]);
     const { port } = proxy;
     await proxy.close();
-    await ingest('late', [{ ref: 'b' }]);
+    expect((await ingest('late', [{ ref: 'b' }])).body).toMatchObject({ added: 1, search_index: 'behind' });
     const refused = await search('late').expect(503);
     expect(refused.body).toMatchObject({ type: '/problems/search-engine-unavailable' });
     expect(refused.headers['retry-after']).toBe('5');

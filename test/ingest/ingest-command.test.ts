@@ -67,6 +67,23 @@ test('the exit code and the report say what was refused, and a terminal is not e
   expect(await show('theses')).toMatchObject({ documents: 3 });
 });
 
+test('a search engine that did not get the documents is told of, by an exit code too', async () => {
+  const unsearchable = await startFreshApiServer(undefined, { SEARCH_URL: 'http://127.0.0.1:1' });
+  const usual = env;
+  try {
+    env = { ADIT_URL: unsearchable.url, ADIT_KEY: await unsearchable.keyOf('Admin', 'admin') };
+    const told = await ingest('late', await workshop.folder('late', { 'a.txt': 'a' }));
+    expect(told).toMatchObject({
+      code: 3,
+      out: 'Made the collection late.\n1 added, 0 changed, 0 unchanged, 0 withdrawn, 0 refused.\n',
+      err: expect.stringContaining('"adit reindex late"'),
+    });
+  } finally {
+    env = usual;
+    await unsearchable.stop();
+  }
+});
+
 test('killed in the middle and run again, it doubles nothing, and sends only what is not there', async () => {
   const lines = Array.from({ length: 2_400 }, (_, n) => `{"ref":"r${n}","files":{"txt":{"text":"text of ${n}"}}}\n`);
   const half = lines.slice(0, 1_200).join('');

@@ -10,6 +10,7 @@ import { isStorable } from '../../http/request-body.js';
 import type { Parts } from '../../parts.js';
 import type { Collection } from '../collections.js';
 import { checkerOf, type MetadataCheck } from '../metadata-schema.js';
+import type { Intake } from '../search-engine/search-engine.js';
 import { startDeflatePool, type DeflatePool } from './deflate-pool.js';
 import { draftSegments, type PackedDocument } from './draft-segments.js';
 import { readLines, type Line } from './lines.js';
@@ -35,7 +36,7 @@ const BATCH = { documents: 50, bytes: 8 * 1024 * 1024 };
 /** From how many changed documents on the embedded engine's statistics are renewed: it never does that by itself. */
 const WORTH_ANALYSING = 100;
 
-type IngestParts = Pick<Parts, 'knex' | 'embedded' | 'content' | 'log'>;
+type IngestParts = Pick<Parts, 'knex' | 'embedded' | 'content' | 'log'> & { intake: Intake };
 
 /** What a document has to be besides well formed. */
 interface Terms {

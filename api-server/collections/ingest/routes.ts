@@ -30,9 +30,9 @@ export function ingestRoutes(parts: Parts): Route[] {
     const collection = await collectionOf(request);
     const run = queryParam(request, 'ingest');
     const open = run === undefined ? undefined : await findOpenRun(knex, collection, run);
-    const report = await ingest(parts, collection, request, open);
-    await takeInWritten(parts, collection);
-    return { json: report };
+    const intake = parts.searchEngine.openIntake(collection);
+    const report = await ingest({ ...parts, intake }, collection, request, open);
+    return { json: { ...report, search_index: await takeInWritten(parts, collection, intake) } };
   }
 
   async function start(request: Request): Promise<Answer> {
@@ -57,8 +57,7 @@ export function ingestRoutes(parts: Parts): Route[] {
     const { withdraw, most = false } = request.body as { withdraw: boolean; most?: boolean };
     const finished = await finishRun(knex, run, { withdraw, most });
     await renewStatistics(parts, Infinity);
-    await takeInWritten(parts, collection);
-    return { json: describe(finished) };
+    return { json: { ...describe(finished), search_index: await takeInWritten(parts, collection) } };
   }
 }
 

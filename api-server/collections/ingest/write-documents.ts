@@ -2,6 +2,8 @@
 import type { Knex } from 'knex';
 import type { Collection } from '../collections.js';
 import { SEARCHED_METADATA, WORDY } from '../query/match.js';
+import { INDEXED_COLUMNS, type IndexedRow } from '../search-engine/index-layout.js';
+import type { WrittenDocument } from '../search-engine/search-engine.js';
 import type { PlacedDocument } from './draft-segments.js';
 import { recordChanges, recordFields } from './record-changes.js';
 
@@ -14,6 +16,14 @@ export interface Counts {
 export interface IndexedDocument extends PlacedDocument {
   /** What the full text index gets to see. */
   text: string;
+  /** Its text as it is; undefined where it has none. */
+  content: string | undefined;
+}
+
+export interface Written {
+  counts: Counts;
+  /** Those that were added or changed. */
+  documents: WrittenDocument[];
 }
 
 /** The newest row with a ref. */
@@ -37,7 +47,7 @@ export async function writeDocuments(
   collection: Collection,
   segment: string,
   batch: IndexedDocument[],
-): Promise<Counts> {
+): Promise<Written> {
   return inTurn(knex, (trx) => writeOnce(trx, collection, segment, batch));
 }
 
@@ -57,16 +67,16 @@ async function writeOnce(
   collection: Collection,
   segment: string,
   batch: IndexedDocument[],
-): Promise<Counts> {
+): Promise<Written> {
   const latest = await findLatest(trx, collection.id, batch);
   const fresh = batch.filter((document) => !isThere(latest, document));
-  if (fresh.length === 0) return { added: 0, changed: 0, unchanged: batch.length };
+  if (fresh.length === 0) return { counts: { added: 0, changed: 0, unchanged: batch.length }, documents: [] };
   const replaced = await endCurrent(trx, fresh, latest);
-  const ids = await insertDocuments(trx, collection, fresh, latest);
-  await insertFiles(trx, segment, fresh, ids);
+  const rows = await insertDocuments(trx, collection, fresh, latest);
+  await insertFiles(trx, segment, fresh, rows);
   const changes = fresh.map(({ ref }) => ({
     ref,
-    document: ids.get(ref) ?? null,
+    document: rows.get(ref)?.id ?? null,
     replaced: replaced.get(ref) ?? null,
   }));
   // Last, since it keeps other writers waiting until the end of the transaction.
@@ -77,7 +87,13 @@ async function writeOnce(
     fresh.map(({ metadata }) => metadata),
   );
   const changed = replaced.size;
-  return { added: fresh.length - changed, changed, unchanged: batch.length - fresh.length };
+  return {
+    counts: { added: fresh.length - changed, changed, unchanged: batch.length - fresh.length },
+    documents: fresh.flatMap(({ ref, content }) => {
+      const row = rows.get(ref);
+      return row === undefined ? [] : [{ row, content }];
+    }),
+  };
 }
 
 /** The ids of the rows that make room for new ones, by ref. Others may have ended some of them since they were found. */
@@ -128,7 +144,7 @@ async function insertDocuments(
   { id, language }: Collection,
   documents: IndexedDocument[],
   latest: Map<string, Latest>,
-): Promise<Map<string, string>> {
+): Promise<Map<string, IndexedRow>> {
   const rows = await trx('documents')
     .insert(
       documents.map(({ ref, title, creator, date, metadata, digest, heading, text }) => ({
@@ -144,8 +160,8 @@ async function insertDocuments(
         ...vectors(trx, language, { heading, text, metadata }),
       })),
     )
-    .returning<{ id: string; ref: string }[]>(['id', 'ref']);
-  return new Map(rows.map((row) => [row.ref, row.id]));
+    .returning<IndexedRow[]>([...INDEXED_COLUMNS]);
+  return new Map(rows.map((row) => [row.ref, row]));
 }
 
 /** A word of the heading counts for more. Metadata that are too large have no vector, and are looked through by searches. */
@@ -173,22 +189,22 @@ async function insertFiles(
   trx: Knex,
   segment: string,
   documents: IndexedDocument[],
-  ids: Map<string, string>,
+  rows: ReadonlyMap<string, IndexedRow>,
 ): Promise<void> {
-  const rows = documents.flatMap(({ ref, files }) =>
-    files.map((file) => ({ document: String(ids.get(ref)), ...file })),
+  const files = documents.flatMap((document) =>
+    document.files.map((file) => ({ document: String(rows.get(document.ref)?.id), ...file })),
   );
   const columns = [
-    rows.map(({ document }) => document),
-    rows.map(({ format }) => format),
-    rows.map(({ mediaType }) => mediaType),
-    rows.map(({ size }) => size),
-    rows.map(({ sha256 }) => sha256),
-    rows.map(({ offset }) => offset),
-    rows.map(({ stored }) => stored.length),
-    rows.map(({ method }) => method),
-    rows.map(({ crc32 }) => crc32),
-    rows.map(({ storedSha256 }) => storedSha256),
+    files.map(({ document }) => document),
+    files.map(({ format }) => format),
+    files.map(({ mediaType }) => mediaType),
+    files.map(({ size }) => size),
+    files.map(({ sha256 }) => sha256),
+    files.map(({ offset }) => offset),
+    files.map(({ stored }) => stored.length),
+    files.map(({ method }) => method),
+    files.map(({ crc32 }) => crc32),
+    files.map(({ storedSha256 }) => storedSha256),
   ];
   await trx.raw(
     `insert into files (segment_id, document_id, format, media_type, size, sha256, "offset", stored_length, method, crc32,

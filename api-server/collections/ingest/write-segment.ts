@@ -5,20 +5,23 @@ import type { Knex } from 'knex';
 import pMap from 'p-map';
 import type { Parts } from '../../parts.js';
 import type { Collection } from '../collections.js';
+import type { Intake } from '../search-engine/search-engine.js';
 import type { DraftSegment, PlacedDocument } from './draft-segments.js';
 import type { IngestReport } from './ingest.js';
 import { TEXT } from './read-document.js';
-import { writeDocuments, type Counts, type IndexedDocument } from './write-documents.js';
+import { writeDocuments, type Counts, type IndexedDocument, type Written } from './write-documents.js';
 
 /** Small enough that others on the embedded engine, which has one connection, wait for less than a second. */
 const BATCH = { documents: 100, characters: 2 * 1024 * 1024 };
 /** The text index costs most by far, and one connection keeps one of the database's cores busy. */
 const WRITERS = 2;
 
-type SegmentParts = Pick<Parts, 'knex' | 'embedded' | 'content'>;
+const NONE: Readonly<Counts> = { added: 0, changed: 0, unchanged: 0 };
+
+type SegmentParts = Pick<Parts, 'knex' | 'embedded' | 'content'> & { intake: Intake };
 
 export async function writeSegment(
-  { knex, embedded, content }: SegmentParts,
+  { knex, embedded, content, intake }: SegmentParts,
   collection: Collection,
   { documents, pieces, size }: DraftSegment,
   report: IngestReport,
@@ -37,11 +40,15 @@ export async function writeSegment(
     throw error;
   }
   await knex('segments').where({ id }).update({ sealed: knex.fn.now() });
-  const writeBatch = (batch: PlacedDocument[]) => writeTolerantly(knex, collection, id, batch, report);
+  const writeBatch = async (batch: PlacedDocument[]): Promise<Counts> => {
+    const written = await writeTolerantly(knex, collection, id, batch, report);
+    await intake.offer(written.documents);
+    return written.counts;
+  };
   // Ids are given in the order in which the documents came.
   const inOrder = documents.toSorted((one, other) => one.line - other.line);
   const counts = await pMap(batchesOf(inOrder), writeBatch, { concurrency: embedded ? 1 : WRITERS });
-  const sum = counts.reduce(addCounts, { added: 0, changed: 0, unchanged: 0 });
+  const sum = counts.reduce(addCounts, NONE);
   // All refused, or written by somebody else in the meantime.
   if (sum.added + sum.changed === 0 && (await deleteSegmentRow(knex, id))) await content.delete(key);
   return sum;
@@ -76,12 +83,12 @@ function* batchesOf(documents: PlacedDocument[]): Generator<PlacedDocument[]> {
 
 const textFile = ({ files }: PlacedDocument) => files.find(({ format }) => format === TEXT);
 
-/** What the index gets to see. Inflating it again is quick, and keeps the texts of a whole segment out of memory. */
-function textOf(document: PlacedDocument): string {
+/** Inflating it again is quick, and keeps the texts of a whole segment out of memory. */
+function withText(document: PlacedDocument): IndexedDocument {
   const { heading, abstract } = document;
   const file = textFile(document);
-  const content = file?.method === 'deflate' ? inflateRawSync(file.stored) : file?.stored;
-  return storable([heading, content?.toString('utf8') ?? abstract].filter(Boolean).join('\n'));
+  const content = (file?.method === 'deflate' ? inflateRawSync(file.stored) : file?.stored)?.toString('utf8');
+  return { ...document, content, text: storable([heading, content ?? abstract].filter(Boolean).join('\n')) };
 }
 
 /** PostgreSQL's text has no U+0000; between words a space is as good. */
@@ -93,19 +100,21 @@ async function writeTolerantly(
   segment: string,
   batch: PlacedDocument[],
   report: IngestReport,
-): Promise<Counts> {
-  const documents = batch.map((document) => ({ ...document, text: textOf(document) }));
+): Promise<Written> {
+  const documents = batch.map(withText);
   try {
     return await writeDocuments(knex, collection, segment, documents);
   } catch (error) {
     if (!isDocumentFault(error)) throw error;
   }
   // One of them is at fault: written one by one, it is the only one that stays behind.
-  let counts: Counts = { added: 0, changed: 0, unchanged: 0 };
+  const all: Written = { counts: NONE, documents: [] };
   for (const document of documents) {
-    counts = addCounts(counts, await writeOne(knex, collection, segment, document, report));
+    const written = await writeOne(knex, collection, segment, document, report);
+    all.counts = addCounts(all.counts, written.counts);
+    all.documents.push(...written.documents);
   }
-  return counts;
+  return all;
 }
 
 async function writeOne(
@@ -114,22 +123,22 @@ async function writeOne(
   segment: string,
   document: IndexedDocument,
   report: IngestReport,
-): Promise<Counts> {
+): Promise<Written> {
   const remark = { line: document.line, ref: document.ref };
   let { text } = document;
   for (;;) {
     try {
-      const counts = await writeDocuments(knex, collection, segment, [{ ...document, text }]);
-      if (text.length < document.text.length && counts.unchanged === 0) {
+      const written = await writeDocuments(knex, collection, segment, [{ ...document, text }]);
+      if (text.length < document.text.length && written.documents.length > 0) {
         const reason = `the index has the first ${text.length} of ${document.text.length} characters`;
         report.partly_indexed.push({ ...remark, reason });
       }
-      return counts;
+      return written;
     } catch (error) {
       if (!isDocumentFault(error)) throw error;
       if (error.code !== TOO_LARGE || text.length < 1_000) {
         report.refused.push({ ...remark, reason: error.message });
-        return { added: 0, changed: 0, unchanged: 0 };
+        return { counts: NONE, documents: [] };
       }
       // An index entry holds 1 MiB, which some books exceed: it is better to find them by their first half than not at all.
       text = text.slice(0, text.length / 2).toWellFormed();

@@ -25,6 +25,7 @@ export function databaseEngine(knex: Knex): SearchEngine {
       await preferIndexes(trx);
       return () => matchingDocuments(trx, collection, compiled);
     },
+    openIntake: () => ({ offer: () => Promise.resolve(), taken: new Set() }),
     takeIn: () => Promise.resolve(),
   };
 }

@@ -7,19 +7,20 @@ import { readContent } from '../../documents/read-file.js';
 import type { Parts } from '../../parts.js';
 import type { Collection } from '../collections.js';
 import { TEXT } from '../ingest/read-document.js';
+import { openBulk } from './bulk.js';
 import { SearchEngineError, type EngineClient } from './engine-client.js';
-import { entryOf, indexLayout, type IndexedRow } from './index-layout.js';
+import { INDEXED_COLUMNS, indexLayout, type IndexedRow } from './index-layout.js';
 import { beginRevision, completeRevision, readState } from './index-revision.js';
 
-type FillParts = Pick<Parts, 'knex' | 'content'> & { client: EngineClient };
+type FillParts = Pick<Parts, 'knex' | 'content'> & {
+  client: EngineClient;
+  /** Ids of documents that the index has already. */
+  taken?: ReadonlySet<string> | undefined;
+};
 
 /** Rows that are read at a time. */
 const BATCH = 500;
-/** Bytes that are sent at a time, but for one document that is larger. */
-const LARGEST_BULK = 8 * 1024 * 1024;
 const READS = 4;
-/** A document never changes, and one that is gone never comes back: its deletion wins whatever comes first. */
-const VERSIONS = { there: 1, gone: 2 };
 
 /** @returns how many documents were written */
 export async function fillIndex(parts: FillParts, collection: Pick<Collection, 'id' | 'language'>): Promise<number> {
@@ -45,7 +46,7 @@ export async function fillIndex(parts: FillParts, collection: Pick<Collection, '
 /** Makes the index anew. Until that is done, searches of the collection are refused. */
 export async function rebuildIndex(parts: FillParts, collection: Pick<Collection, 'id' | 'language'>): Promise<number> {
   await parts.client.send('DELETE', `/${parts.client.indexOf(collection.id)}`, undefined, [404]);
-  return fillIndex(parts, collection);
+  return fillIndex({ ...parts, taken: undefined }, collection);
 }
 
 export async function revisionOf(knex: Knex, collection: string): Promise<number> {
@@ -67,8 +68,6 @@ interface Batch {
   gone: string[];
 }
 
-const COLUMNS = ['id', 'ref', 'title', 'creator', 'date', 'year', 'metadata'];
-
 async function* everything(knex: Knex, collection: string): AsyncGenerator<Batch> {
   for (let after = '0'; ;) {
     const there = await knex('documents')
@@ -76,7 +75,7 @@ async function* everything(knex: Knex, collection: string): AsyncGenerator<Batch
       .where('id', '>', after)
       .orderBy('id')
       .limit(BATCH)
-      .select<IndexedRow[]>(COLUMNS);
+      .select<IndexedRow[]>([...INDEXED_COLUMNS]);
     if (there.length === 0) return;
     yield { there, gone: [] };
     after = there.at(-1)?.id ?? after;
@@ -97,49 +96,34 @@ async function* changes(knex: Knex, collection: string, since: number, until: nu
     if (last === undefined) return;
     const ids = rows.flatMap(({ document_id }) => document_id ?? []);
     // Those that are no longer current are told of by a later change.
-    const there = await knex('documents').whereIn('id', ids).where({ current: true }).select<IndexedRow[]>(COLUMNS);
+    const there = await knex('documents')
+      .whereIn('id', ids)
+      .where({ current: true })
+      .select<IndexedRow[]>([...INDEXED_COLUMNS]);
     yield { there, gone: rows.flatMap(({ replaced_id }) => replaced_id ?? []) };
     after = [last.revision, last.ref];
   }
 }
 
-async function writeBatch(parts: FillParts, index: string, there: readonly IndexedRow[], gone: readonly string[]) {
-  let lines: string[] = gone.map((id) => `${action('delete', id, VERSIONS.gone)}\n`);
-  let size = 0;
-  const flush = async (): Promise<void> => {
-    if (lines.length > 0) await sendBulk(parts.client, index, lines.join(''));
-    [lines, size] = [[], 0];
-  };
-  const files = await textFilesOf(parts.knex, there);
-  for (let start = 0; start < there.length; start += READS) {
-    const rows = there.slice(start, start + READS);
+async function writeBatch(
+  { knex, content, client, taken }: FillParts,
+  index: string,
+  there: readonly IndexedRow[],
+  gone: readonly string[],
+): Promise<void> {
+  const missing = there.filter(({ id }) => taken?.has(id) !== true);
+  const bulk = openBulk(client, index);
+  for (const id of gone) await bulk.remove(id);
+  const files = await textFilesOf(knex, missing);
+  for (let start = 0; start < missing.length; start += READS) {
+    const rows = missing.slice(start, start + READS);
     const texts = await readTexts(
-      parts.content,
+      content,
       rows.flatMap(({ id }) => files.get(id) ?? []),
     );
-    for (const row of rows) {
-      const line = `${action('index', row.id, VERSIONS.there)}\n${JSON.stringify(entryOf(row, texts.get(row.id)))}\n`;
-      if (size > 0 && size + line.length > LARGEST_BULK) await flush();
-      lines.push(line);
-      size += line.length;
-    }
+    for (const row of rows) await bulk.add(row, texts.get(row.id));
   }
-  await flush();
-}
-
-const action = (what: 'index' | 'delete', id: string, version: number): string =>
-  JSON.stringify({ [what]: { _id: id, version, version_type: 'external_gte' } });
-
-type Item = Record<string, { _id: string; status: number; error?: { reason?: string } }>;
-
-async function sendBulk(client: EngineClient, index: string, lines: string): Promise<void> {
-  const answer = await client.send<{ errors: boolean; items: Item[] }>('POST', `/${index}/_bulk`, lines);
-  if (answer?.errors !== true) return;
-  for (const { _id, status, error } of answer.items.flatMap((item) => Object.values(item))) {
-    // 409: it is gone already. 404: it was never there, and now cannot come any more.
-    if (status < 300 || status === 409 || status === 404) continue;
-    throw new SearchEngineError(`document ${_id} was answered ${status}: ${error?.reason ?? 'no reason'}`, status);
-  }
+  await bulk.flush();
 }
 
 /** Of those that have one, by their ids. */

@@ -55,6 +55,9 @@ export interface IndexedRow {
   metadata: Record<string, unknown>;
 }
 
+/** Of the table of documents. */
+export const INDEXED_COLUMNS = ['id', 'ref', 'title', 'creator', 'date', 'year', 'metadata'] as const;
+
 type Scalar = string | number | boolean;
 
 /** @param content the text; undefined where the document has none */

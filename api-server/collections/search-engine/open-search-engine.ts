@@ -10,6 +10,7 @@ import { SearchEngineError, createEngineClient, type EngineClient } from './engi
 import { aggregationsOf, readFacets } from './engine-facets.js';
 import { fillIndex, revisionOf } from './fill-index.js';
 import { readState } from './index-revision.js';
+import { openIntake } from './intake.js';
 import type { Findings, SearchEngine, Wish } from './search-engine.js';
 
 /** What an engine answers at most at once. */
@@ -27,7 +28,9 @@ export function openSearchEngine({ knex, content }: Pick<Parts, 'knex' | 'conten
         const found = await atRevision(client, collection, revision, () => search(client, collection, wish));
         // Documents that others wrote meanwhile may have taken the place of some that were found.
         const page = found === undefined ? undefined : await describe(knex, found.page);
-        if (found !== undefined && page !== undefined) return { ...found, page };
+        // The engine gets documents while they are written: from before their revision is complete they may be found.
+        const isStill = (await revisionOf(knex, collection.id)) === revision;
+        if (found !== undefined && page !== undefined && isStill) return { ...found, page };
         if (tries === TRIES) throw behind(collection);
       }
     },
@@ -43,8 +46,9 @@ export function openSearchEngine({ knex, content }: Pick<Parts, 'knex' | 'conten
       if (listed === undefined || Number(count?.count) !== listed) throw behind(collection);
       return matching;
     },
-    async takeIn(collection) {
-      await translated(() => fillIndex({ knex, content, client }, collection));
+    openIntake: (collection) => openIntake(client, collection),
+    async takeIn(collection, intake) {
+      await translated(() => fillIndex({ knex, content, client, taken: intake?.taken }, collection));
     },
   };
 }

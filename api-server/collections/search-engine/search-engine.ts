@@ -4,6 +4,7 @@ import type { Collection } from '../collections.js';
 import type { Facet, FacetWish, Matching } from '../facets.js';
 import type { Compiled, Searchable } from '../query/query-node.js';
 import type { Found, Position, Sort } from '../search-order.js';
+import type { IndexedRow } from './index-layout.js';
 
 export interface Wish {
   compiled: Compiled;
@@ -35,6 +36,27 @@ export interface SearchEngine {
    * @param trx one view of the database (repeatable read); the query is good until it ends
    */
   matching(trx: Knex.Transaction, collection: Collection, compiled: Compiled): Promise<Matching>;
-  /** Takes in what was written to the collection. @throws where it cannot; then searches of it are refused until it has */
-  takeIn(collection: Collection): Promise<void>;
+  /** Begins an ingest into the collection. */
+  openIntake(collection: Collection): Intake;
+  /**
+   * Takes in what was written to the collection.
+   * @param intake what it was given already
+   * @throws where it cannot; then searches of it are refused until it has
+   */
+  takeIn(collection: Collection, intake?: Intake): Promise<void>;
+}
+
+/** A document that was written, while its text is at hand. */
+export interface WrittenDocument {
+  row: IndexedRow;
+  /** Undefined where it has none. */
+  content: string | undefined;
+}
+
+/** Gets documents as they are written, so that their texts need not be read again. */
+export interface Intake {
+  /** Never fails: what the engine does not get now, it gets when it takes in all that was written. */
+  offer(documents: readonly WrittenDocument[]): Promise<void>;
+  /** Ids of the documents that the engine has. */
+  readonly taken: ReadonlySet<string>;
 }
