@@ -98,6 +98,7 @@ const environment = z
       .refine((urls) => urls.every(url(BROKER_SCHEMES)), 'must be stomp://, stomp+ssl://, ws:// or wss:// URLs'),
     BROKER_DIALECT: z.enum(DIALECT_NAMES, `must be one of ${DIALECT_NAMES.join(', ')}`).optional(),
     BROKER_CA: authority.optional(),
+    BROKER_OPERATOR_PASSCODE: z.string().optional(),
     SEARCH_URL: searchUrl,
     ...storage,
     PACKAGER_KEY: z
@@ -142,6 +143,8 @@ export function readApiServerConfig(env: Readonly<Record<string, string | undefi
     brokerDialect: value.BROKER_DIALECT,
     /** PEM certificates that are trusted for the broker, beside those that Node.js trusts. */
     brokerAuthority: value.BROKER_CA,
+    /** Of the account `operator`, for those who ask how the queues are. Undefined: the api-server asks as itself. */
+    brokerOperatorPasscode: value.BROKER_OPERATOR_PASSCODE,
     /** Undefined: the database searches. */
     searchUrl: value.SEARCH_URL,
     /** Undefined: archives are in `dataDir`/archives. */

@@ -9,3 +9,7 @@ export { openBroker, type BrokerOptions, type RecognisedBroker } from './stomp-b
 export { readAuthority } from './authority.js';
 export { parseBrokerUrls } from './broker-url.js';
 export * from './messages.js';
+export { urlsFor } from './operations/accounts.js';
+export { purge, redrive, type DeadLetter } from './operations/dead-letters.js';
+export { NoStatisticsError } from './operations/statistics.js';
+export { readStatus, type QueuesStatus } from './operations/status.js';

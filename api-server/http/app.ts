@@ -6,6 +6,7 @@ import { documentRoutes } from '../documents/routes.js';
 import { authentication } from '../miners/authenticate.js';
 import type { Caller } from '../miners/caller.js';
 import { minerRoutes } from '../miners/routes.js';
+import { operationRoutes } from '../operations/routes.js';
 import type { Parts } from '../parts.js';
 import { sendAnswer } from './answers.js';
 import { checkedByContract } from './contract.js';
@@ -26,6 +27,7 @@ export const routeTable = (parts: Parts): Route[] => [
   ...docsetRoutes(parts),
   ...parts.dumps.routes,
   ...minerRoutes(parts),
+  ...operationRoutes(parts),
 ];
 
 /** @param running gets the work of each request for as long as it runs, also where its client has gone */

@@ -764,15 +764,77 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/me": {
+    "/admin/queues": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Whose key this is */
-        get: operations["getMe"];
+        /**
+         * How the queues are (admin)
+         * @description What waits, since when, who takes it, and the dead letters with the reason, as the broker says at this moment. Looking takes nothing
+         *     from a queue.
+         */
+        get: operations["getQueues"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/dead-letters/redrive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send the dead letters again (admin)
+         * @description Each to the queue that it was on. It is confirmed there before it goes from here. What is not whole stays.
+         */
+        post: operations["redriveDeadLetters"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Delete the dead letters (admin) */
+        delete: operations["purgeDeadLetters"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/dumps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All dumps at a glance (admin)
+         * @description Those that are being made, how those of the last days ended, why some failed, and the packagers that were heard of. As polls last
+         *     saw them: a dump that nobody polls is known as it was then.
+         */
+        get: operations["getDumpsOverview"];
         put?: never;
         post?: never;
         delete?: never;
@@ -797,20 +859,6 @@ export interface components {
                 in?: string;
                 detail: string;
             }[];
-        };
-        /**
-         * @example {
-         *       "name": "Ada",
-         *       "role": "miner",
-         *       "key": "k7mq2x"
-         *     }
-         */
-        Me: {
-            name: string;
-            /** @enum {unknown} */
-            role: "miner" | "packager" | "admin";
-            /** @description The part of the key that may be shown. */
-            key: string;
         };
         Created: {
             /** @constant */
@@ -1544,79 +1592,240 @@ export interface components {
                 href: string;
             }[];
         };
+        /**
+         * @example {
+         *       "queues": [
+         *         {
+         *           "queue": "/queue/docsets/package",
+         *           "messages": 3,
+         *           "consumers": 1,
+         *           "taken": 1,
+         *           "oldest": "2026-11-22T01:00:00.000Z"
+         *         },
+         *         {
+         *           "queue": "/queue/docsets/package/large",
+         *           "messages": 0,
+         *           "consumers": 1,
+         *           "taken": 0,
+         *           "oldest": null
+         *         },
+         *         {
+         *           "queue": "/queue/docsets/delete",
+         *           "messages": 0,
+         *           "consumers": 1,
+         *           "taken": 0,
+         *           "oldest": null
+         *         },
+         *         {
+         *           "queue": "/queue/docsets/dead",
+         *           "messages": 1,
+         *           "consumers": 0,
+         *           "taken": 0,
+         *           "oldest": "2026-11-21T13:00:00.000Z"
+         *         }
+         *       ],
+         *       "progress": {
+         *         "queues": 2,
+         *         "messages": 9,
+         *         "consumers": 0
+         *       },
+         *       "dead_letters": [
+         *         {
+         *           "id": "ID:broker-1",
+         *           "reason": "no docset in the path",
+         *           "from": "/queue/docsets/package",
+         *           "since": "2026-11-21T13:00:00.000Z",
+         *           "expires": "2026-12-05T13:00:00.000Z",
+         *           "stays_because": null
+         *         }
+         *       ],
+         *       "strays": 0
+         *     }
+         */
+        Queues: {
+            /** @description Those that are always there. */
+            queues: {
+                queue: string;
+                /** @description Those that a packager has taken included; null where the broker has no such queue. */
+                messages: number | null;
+                consumers: number | null;
+                /** @description Of the messages, those that a packager works on. */
+                taken: number | null;
+                /**
+                 * Format: date-time
+                 * @description When the first that waits was sent.
+                 */
+                oldest: string | null;
+            }[];
+            /** @description The queues on which packagers report, all together. Between polls none of them has a consumer. */
+            progress: {
+                queues: number;
+                messages: number;
+                consumers: number;
+            };
+            /** @description The first of them, at most 400. */
+            dead_letters: {
+                id: string;
+                reason: string;
+                /** @description The queue that it was on. */
+                from: string | null;
+                /** Format: date-time */
+                since: string | null;
+                /** Format: date-time */
+                expires: string | null;
+                /** @description Why it cannot be sent again; null where it can. */
+                stays_because: string | null;
+            }[];
+            /** @description Messages that the broker put aside and should not have. */
+            strays: number;
+        };
+        /**
+         * @example {
+         *       "days": 7,
+         *       "live": {
+         *         "total": 1,
+         *         "dumps": [
+         *           {
+         *             "id": "5f0c9f0e-6a5e-4b7b-9a3c-2f8f7d1f3c11",
+         *             "docset": "/api/docsets/5",
+         *             "owner": "Ada",
+         *             "formats": [
+         *               "meta",
+         *               "txt"
+         *             ],
+         *             "container": "zip",
+         *             "status": "running",
+         *             "attempt": 1,
+         *             "packager": "host1/42/3",
+         *             "progress": 42,
+         *             "phase": "packaging",
+         *             "remaining_seconds": 2,
+         *             "documents": 233,
+         *             "packed": 98,
+         *             "created": "2026-11-22T01:00:00.000Z",
+         *             "started": "2026-11-22T01:00:00.100Z",
+         *             "updated": "2026-11-22T01:00:01.000Z"
+         *           }
+         *         ]
+         *       },
+         *       "outcomes": [
+         *         {
+         *           "status": "successful",
+         *           "dumps": 12
+         *         },
+         *         {
+         *           "status": "failed",
+         *           "dumps": 1
+         *         }
+         *       ],
+         *       "failures": [
+         *         {
+         *           "type": "/problems/packager-lost",
+         *           "title": "No packager finished the dump",
+         *           "dumps": 1,
+         *           "latest": {
+         *             "id": "0f1d9f0e-6a5e-4b7b-9a3c-2f8f7d1f3c11",
+         *             "docset": "/api/docsets/4",
+         *             "detail": "The dump was asked for 3 times, and each time nothing more was heard of it.",
+         *             "finished": "2026-11-21T01:00:00.000Z"
+         *           }
+         *         }
+         *       ],
+         *       "packagers": [
+         *         {
+         *           "packager": "host1/42/3",
+         *           "live": 1,
+         *           "successful": 12,
+         *           "failed": 0,
+         *           "heard": "2026-11-22T01:00:01.000Z"
+         *         }
+         *       ]
+         *     }
+         */
+        DumpsOverview: {
+            days: number;
+            /** @description Those that are being made. */
+            live: {
+                total: number;
+                /** @description The oldest 100. */
+                dumps: {
+                    id: string;
+                    /** @description Path of the docset. */
+                    docset: string;
+                    owner: string;
+                    formats: string[];
+                    /** @enum {unknown} */
+                    container: "zip" | "tar.gz";
+                    /** @enum {unknown} */
+                    status: "accepted" | "running";
+                    attempt: number;
+                    /** @description Null where it did not say who it is. */
+                    packager: string | null;
+                    progress: number;
+                    /** @enum {unknown} */
+                    phase: "listing" | "packaging" | "uploading" | "verifying" | null;
+                    remaining_seconds: number | null;
+                    documents: number;
+                    packed: number;
+                    /** Format: date-time */
+                    created: string;
+                    /** Format: date-time */
+                    started: string | null;
+                    /**
+                     * Format: date-time
+                     * @description When a poll last heard of it.
+                     */
+                    updated: string;
+                }[];
+            };
+            /** @description How many ended how. */
+            outcomes: {
+                /** @enum {unknown} */
+                status: "successful" | "failed" | "dismissed" | "expired";
+                dumps: number;
+            }[];
+            failures: {
+                type: string;
+                title: string;
+                dumps: number;
+                latest: {
+                    id: string;
+                    docset: string;
+                    detail: string;
+                    /** Format: date-time */
+                    finished: string;
+                };
+            }[];
+            packagers: {
+                /** @description Null for all that did not say who they are. */
+                packager: string | null;
+                live: number;
+                successful: number;
+                failed: number;
+                /**
+                 * Format: date-time
+                 * @description When it was last heard of.
+                 */
+                heard: string;
+            }[];
+        };
     };
     responses: {
-        /** @description The request is wrong; `errors`, where there are any, point to each fault. */
-        BadRequest: {
+        /**
+         * @description A problem; its `type` leads to an explanation. 401, 403 and 429 may be the answer to anything: a key that is missing or no longer
+         *     good, a key for another role, or more than a quota.
+         */
+        Problem: {
             headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                /**
-                 * @example {
-                 *       "type": "/problems/request-invalid",
-                 *       "title": "The request does not fit the API description",
-                 *       "status": 400,
-                 *       "detail": "A field, parameter or id is unknown, missing or of the wrong type. `errors` points to each of them."
-                 *     }
-                 */
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @constant */
-                    status?: 400;
-                    /** @enum {unknown} */
-                    type?: "/problems/request-invalid" | "/problems/body-not-json" | "/problems/query-not-supported" | "/problems/format-unknown" | "/problems/cursor-invalid" | "/problems/collection-required";
-                };
-            };
-        };
-        /** @description The key is missing, or no longer good. */
-        Unauthorized: {
-            headers: {
-                "WWW-Authenticate": components["headers"]["WWWAuthenticate"];
-                [name: string]: unknown;
-            };
-            content: {
-                /**
-                 * @example {
-                 *       "type": "/problems/key-missing",
-                 *       "title": "A key is needed",
-                 *       "status": 401,
-                 *       "detail": "Send your key in the header X-API-Key, or as Authorization: Bearer."
-                 *     }
-                 */
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @constant */
-                    status?: 401;
-                    /** @enum {unknown} */
-                    type?: "/problems/key-missing" | "/problems/key-invalid" | "/problems/key-expired";
-                };
-            };
-        };
-        /** @description The key is good, but not for this. */
-        Forbidden: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                /**
-                 * @example {
-                 *       "type": "/problems/role-not-allowed",
-                 *       "title": "Your key may not do this",
-                 *       "status": 403,
-                 *       "detail": "The key is valid, but for another role."
-                 *     }
-                 */
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @constant */
-                    status?: 403;
-                    /** @enum {unknown} */
-                    type?: "/problems/role-not-allowed" | "/problems/not-your-docset" | "/problems/not-your-watch";
-                };
-            };
-        };
-        /** @description There is no such thing, or not yet. */
-        NotFound: {
-            headers: {
-                "Retry-After": components["headers"]["RetryAfterProblem"];
+                /** @description With 401, the scheme that would do. */
+                "WWW-Authenticate"?: string;
+                /** @description With 429 and 503, the seconds after which it is worth while to try again. */
+                "Retry-After"?: number;
+                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "X-RateLimit-Limit": components["headers"]["XRateLimitLimit"];
+                "X-RateLimit-Remaining": components["headers"]["XRateLimitRemaining"];
+                "X-RateLimit-Reset": components["headers"]["XRateLimitReset"];
                 [name: string]: unknown;
             };
             content: {
@@ -1628,239 +1837,7 @@ export interface components {
                  *       "detail": "There is no docset 5."
                  *     }
                  */
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @constant */
-                    status?: 404;
-                    /** @enum {unknown} */
-                    type?: "/problems/collection-not-found" | "/problems/ingest-not-found" | "/problems/watch-not-found" | "/problems/document-not-found" | "/problems/file-not-found" | "/problems/segment-not-found" | "/problems/docset-not-found" | "/problems/dump-not-requested" | "/problems/dump-not-found" | "/problems/result-not-ready" | "/problems/since-not-found";
-                };
-            };
-        };
-        /** @description None of the accepted media types can be given; `available` lists those that can. */
-        NotAcceptable: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                /**
-                 * @example {
-                 *       "type": "/problems/not-acceptable",
-                 *       "title": "None of the accepted media types can be given",
-                 *       "status": 406,
-                 *       "detail": "`available` lists the media types that can."
-                 *     }
-                 */
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @constant */
-                    status?: 406;
-                    /** @enum {unknown} */
-                    type?: "/problems/not-acceptable";
-                };
-            };
-        };
-        /** @description Not as things stand. */
-        Conflict: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                /**
-                 * @example {
-                 *       "type": "/problems/collection-exists",
-                 *       "title": "There is a collection with this id already",
-                 *       "status": 409,
-                 *       "detail": "Choose another id, or ingest into the one that is there."
-                 *     }
-                 */
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @constant */
-                    status?: 409;
-                    /** @enum {unknown} */
-                    type?: "/problems/collection-exists" | "/problems/ingest-finished" | "/problems/withdrawal-too-large" | "/problems/dump-not-successful";
-                };
-            };
-        };
-        /** @description It was there, and is no longer. */
-        Gone: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                /**
-                 * @example {
-                 *       "type": "/problems/dump-gone",
-                 *       "title": "Nobody wants this dump any more",
-                 *       "status": 410,
-                 *       "detail": "The dump was dismissed or its docset deleted. A packager stops working on it."
-                 *     }
-                 */
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @constant */
-                    status?: 410;
-                    /** @enum {unknown} */
-                    type?: "/problems/dump-gone" | "/problems/since-gone" | "/problems/archive-expired" | "/problems/link-expired";
-                };
-            };
-        };
-        /** @description The body is too large. */
-        ContentTooLarge: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                /**
-                 * @example {
-                 *       "type": "/problems/body-too-large",
-                 *       "title": "The body is too large",
-                 *       "status": 413,
-                 *       "detail": "A JSON body may have 1 MiB, and one that makes a docset 64 MiB. Documents are ingested as a stream of lines of up to 64 MiB."
-                 *     }
-                 */
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @constant */
-                    status?: 413;
-                    /** @enum {unknown} */
-                    type?: "/problems/body-too-large";
-                };
-            };
-        };
-        /** @description The body has a media type or an encoding that is not understood here. */
-        UnsupportedMediaType: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                /**
-                 * @example {
-                 *       "type": "/problems/media-type-not-supported",
-                 *       "title": "The body has a media type that is not understood here",
-                 *       "status": 415,
-                 *       "detail": "Send Content-Type: application/json; for documents to ingest, application/x-ndjson; for lists of members, that or text/csv. See the API description at /docs."
-                 *     }
-                 */
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @constant */
-                    status?: 415;
-                    /** @enum {unknown} */
-                    type?: "/problems/media-type-not-supported";
-                };
-            };
-        };
-        /** @description The range lies outside the content. */
-        RangeNotSatisfiable: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                /**
-                 * @example {
-                 *       "type": "/problems/range-not-satisfiable",
-                 *       "title": "The range lies outside the document",
-                 *       "status": 416,
-                 *       "detail": "The header Content-Range says how long the document is."
-                 *     }
-                 */
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @constant */
-                    status?: 416;
-                    /** @enum {unknown} */
-                    type?: "/problems/range-not-satisfiable";
-                };
-            };
-        };
-        /** @description The request can be read, and cannot be done. */
-        UnprocessableContent: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                /**
-                 * @example {
-                 *       "type": "/problems/since-not-comparable",
-                 *       "title": "No dump can be made relative to that one",
-                 *       "status": 422,
-                 *       "detail": "The earlier dump must have been successful, of the same collection, and have all the wanted formats: whoever has it would otherwise lack what has not changed since."
-                 *     }
-                 */
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @constant */
-                    status?: 422;
-                    /** @enum {unknown} */
-                    type?: "/problems/since-not-comparable" | "/problems/docset-empty" | "/problems/members-unknown" | "/problems/members-unreadable" | "/problems/members-too-many" | "/problems/collections-differ";
-                };
-            };
-        };
-        /** @description More than a quota, or sooner than it is worth while. */
-        TooManyRequests: {
-            headers: {
-                "Retry-After": components["headers"]["RetryAfterProblem"];
-                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
-                RateLimit: components["headers"]["RateLimit"];
-                "X-RateLimit-Limit": components["headers"]["XRateLimitLimit"];
-                "X-RateLimit-Remaining": components["headers"]["XRateLimitRemaining"];
-                "X-RateLimit-Reset": components["headers"]["XRateLimitReset"];
-                [name: string]: unknown;
-            };
-            content: {
-                /**
-                 * @example {
-                 *       "type": "/problems/quota-exceeded",
-                 *       "title": "That is more than your quota",
-                 *       "status": 429,
-                 *       "detail": "Your keys may read so many documents a minute, and have so many dumps made at a time. Try again after the seconds in Retry-After; RateLimit and RateLimit-Policy tell what is left of what."
-                 *     }
-                 */
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @constant */
-                    status?: 429;
-                    /** @enum {unknown} */
-                    type?: "/problems/quota-exceeded" | "/problems/polled-too-soon";
-                };
-            };
-        };
-        /** @description The fault is ours. */
-        InternalServerError: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                /**
-                 * @example {
-                 *       "type": "/problems/internal-error",
-                 *       "title": "Something went wrong here",
-                 *       "status": 500,
-                 *       "detail": "The fault is ours. The log has it under the request id in X-Request-Id."
-                 *     }
-                 */
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @constant */
-                    status?: 500;
-                    /** @enum {unknown} */
-                    type?: "/problems/internal-error";
-                };
-            };
-        };
-        /** @description Something that is needed cannot be reached, or not in time. */
-        ServiceUnavailable: {
-            headers: {
-                "Retry-After": components["headers"]["RetryAfterProblem"];
-                [name: string]: unknown;
-            };
-            content: {
-                /**
-                 * @example {
-                 *       "type": "/problems/storage-unavailable",
-                 *       "title": "The store of archives and documents cannot be reached",
-                 *       "status": 503,
-                 *       "detail": "Try again after the time in Retry-After."
-                 *     }
-                 */
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @constant */
-                    status?: 503;
-                    /** @enum {unknown} */
-                    type?: "/problems/storage-unavailable" | "/problems/broker-unavailable" | "/problems/query-too-slow" | "/problems/search-engine-unavailable" | "/problems/search-index-behind" | "/problems/database-unavailable";
-                };
+                "application/problem+json": components["schemas"]["Problem"];
             };
         };
         /** @description Changed. */
@@ -2018,10 +1995,6 @@ export interface components {
         };
     };
     headers: {
-        /** @description The scheme that would do. */
-        WWWAuthenticate: string;
-        /** @description The seconds after which it is worth while to try again, where that is known. */
-        RetryAfterProblem: number;
         /** @description Path of what was made. */
         Location: string;
         /** @description The next page, as `<…>; rel="next"` (RFC 8288), where there is one. */
@@ -2081,10 +2054,8 @@ export interface operations {
                     "application/json": components["schemas"]["CollectionEntry"][];
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     createCollection: {
@@ -2118,14 +2089,8 @@ export interface operations {
                     "application/json": components["schemas"]["Created"] & components["schemas"]["Collection"];
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            409: components["responses"]["Conflict"];
-            413: components["responses"]["ContentTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     getCollection: {
@@ -2149,11 +2114,8 @@ export interface operations {
                     "application/json": components["schemas"]["Collection"];
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            404: components["responses"]["NotFound"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     changeCollection: {
@@ -2187,14 +2149,8 @@ export interface operations {
                     "application/json": components["schemas"]["Collection"];
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            413: components["responses"]["ContentTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     getCollectionSchema: {
@@ -2231,11 +2187,8 @@ export interface operations {
                     "application/json": Record<string, unknown>;
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            404: components["responses"]["NotFound"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     searchCollection: {
@@ -2316,14 +2269,8 @@ export interface operations {
                     "application/json": components["schemas"]["SearchResult"];
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            413: components["responses"]["ContentTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     ingestDocuments: {
@@ -2371,15 +2318,8 @@ export interface operations {
                     "application/json": components["schemas"]["IngestReport"];
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            409: components["responses"]["Conflict"];
-            413: components["responses"]["ContentTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     startIngest: {
@@ -2404,14 +2344,8 @@ export interface operations {
                     "application/json": components["schemas"]["IngestRun"];
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            413: components["responses"]["ContentTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     getIngest: {
@@ -2437,12 +2371,8 @@ export interface operations {
                     "application/json": components["schemas"]["IngestRun"];
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     compareDocuments: {
@@ -2507,15 +2437,8 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            409: components["responses"]["Conflict"];
-            413: components["responses"]["ContentTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     finishIngest: {
@@ -2558,15 +2481,8 @@ export interface operations {
                     "application/json": components["schemas"]["FinishedIngest"];
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            409: components["responses"]["Conflict"];
-            413: components["responses"]["ContentTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     listWatches: {
@@ -2598,12 +2514,8 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     createWatch: {
@@ -2641,14 +2553,8 @@ export interface operations {
                     "application/json": components["schemas"]["Created"] & components["schemas"]["Watch"];
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            413: components["responses"]["ContentTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     getWatch: {
@@ -2678,12 +2584,8 @@ export interface operations {
                     "application/json": components["schemas"]["WatchNews"];
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     deleteWatch: {
@@ -2715,12 +2617,8 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     changeWatch: {
@@ -2757,14 +2655,8 @@ export interface operations {
                     "application/json": components["schemas"]["Watch"];
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            413: components["responses"]["ContentTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     getDocument: {
@@ -2788,11 +2680,8 @@ export interface operations {
                     "application/json": components["schemas"]["Document"];
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            404: components["responses"]["NotFound"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     getDocumentText: {
@@ -2818,14 +2707,8 @@ export interface operations {
             200: components["responses"]["Bytes"];
             206: components["responses"]["SomeBytes"];
             304: components["responses"]["NotModified"];
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            404: components["responses"]["NotFound"];
-            406: components["responses"]["NotAcceptable"];
-            416: components["responses"]["RangeNotSatisfiable"];
-            429: components["responses"]["TooManyRequests"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     getDocumentFile: {
@@ -2855,14 +2738,8 @@ export interface operations {
             200: components["responses"]["Bytes"];
             206: components["responses"]["SomeBytes"];
             304: components["responses"]["NotModified"];
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            404: components["responses"]["NotFound"];
-            410: components["responses"]["Gone"];
-            416: components["responses"]["RangeNotSatisfiable"];
-            429: components["responses"]["TooManyRequests"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     getSegment: {
@@ -2896,13 +2773,8 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            416: components["responses"]["RangeNotSatisfiable"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     listDocsets: {
@@ -2931,11 +2803,8 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     createDocset: {
@@ -2980,15 +2849,8 @@ export interface operations {
                     "application/json": components["schemas"]["Created"] & components["schemas"]["Docset"];
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            413: components["responses"]["ContentTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["UnprocessableContent"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     getDocset: {
@@ -3040,14 +2902,8 @@ export interface operations {
                 };
             };
             304: components["responses"]["NotModified"];
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            410: components["responses"]["Gone"];
-            422: components["responses"]["UnprocessableContent"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     replaceDocset: {
@@ -3063,14 +2919,8 @@ export interface operations {
         requestBody: components["requestBodies"]["DocsetChange"];
         responses: {
             200: components["responses"]["DocsetChanged"];
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            413: components["responses"]["ContentTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     deleteDocset: {
@@ -3097,12 +2947,8 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     changeDocset: {
@@ -3118,14 +2964,8 @@ export interface operations {
         requestBody: components["requestBodies"]["DocsetChange"];
         responses: {
             200: components["responses"]["DocsetChanged"];
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            413: components["responses"]["ContentTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     listMembers: {
@@ -3169,12 +3009,8 @@ export interface operations {
                 };
             };
             304: components["responses"]["NotModified"];
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     listCatalog: {
@@ -3217,12 +3053,8 @@ export interface operations {
                 };
             };
             304: components["responses"]["NotModified"];
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     listUnknown: {
@@ -3266,12 +3098,8 @@ export interface operations {
                 };
             };
             304: components["responses"]["NotModified"];
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     citeDocset: {
@@ -3302,13 +3130,8 @@ export interface operations {
                     "application/x-research-info-systems": string;
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            409: components["responses"]["Conflict"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     pollDump: {
@@ -3353,15 +3176,8 @@ export interface operations {
             200: components["responses"]["DumpOver"];
             202: components["responses"]["DumpUnderWay"];
             303: components["responses"]["ArchiveLink"];
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            409: components["responses"]["Conflict"];
-            410: components["responses"]["Gone"];
-            429: components["responses"]["TooManyRequests"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     requestDump: {
@@ -3409,17 +3225,8 @@ export interface operations {
         responses: {
             200: components["responses"]["DumpOver"];
             202: components["responses"]["DumpUnderWay"];
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            410: components["responses"]["Gone"];
-            413: components["responses"]["ContentTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["UnprocessableContent"];
-            429: components["responses"]["TooManyRequests"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     dismissDump: {
@@ -3456,12 +3263,8 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["DumpOver"];
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     estimateDump: {
@@ -3506,14 +3309,8 @@ export interface operations {
                     "application/json": components["schemas"]["DumpEstimate"];
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            410: components["responses"]["Gone"];
-            422: components["responses"]["UnprocessableContent"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     getArchive: {
@@ -3550,14 +3347,8 @@ export interface operations {
         requestBody?: never;
         responses: {
             303: components["responses"]["ArchiveLink"];
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            409: components["responses"]["Conflict"];
-            410: components["responses"]["Gone"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     getArchiveLink: {
@@ -3622,14 +3413,8 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            409: components["responses"]["Conflict"];
-            410: components["responses"]["Gone"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     listDumps: {
@@ -3658,11 +3443,8 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     downloadArchive: {
@@ -3689,13 +3471,11 @@ export interface operations {
         responses: {
             200: components["responses"]["Bytes"];
             206: components["responses"]["SomeBytes"];
-            404: components["responses"]["NotFound"];
-            410: components["responses"]["Gone"];
-            416: components["responses"]["RangeNotSatisfiable"];
-            500: components["responses"]["InternalServerError"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
-    getMe: {
+    getQueues: {
         parameters: {
             query?: never;
             header?: never;
@@ -3704,19 +3484,111 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Who you are to this service, so that a program can show it, and find out whether a key is good. */
+            /** @description The queues. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Me"];
+                    "application/json": components["schemas"]["Queues"];
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    redriveDeadLetters: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What became of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "sent": 2,
+                     *       "kept": [
+                     *         {
+                     *           "id": "ID:adit-1",
+                     *           "why": "only the beginning of it was kept"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        sent: number;
+                        /** @description Those that stay where they are. */
+                        kept: {
+                            id: string;
+                            why: string;
+                        }[];
+                    };
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    purgeDeadLetters: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many there were. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "deleted": 2
+                     *     }
+                     */
+                    "application/json": {
+                        deleted: number;
+                    };
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    getDumpsOverview: {
+        parameters: {
+            query?: {
+                /** @description How far back to look at dumps that are over. */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The overview. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DumpsOverview"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
 }

@@ -272,6 +272,11 @@ export const PROBLEMS = {
     title: 'The message broker cannot be reached',
     description: 'Nothing was started. Try again after the time in Retry-After.',
   },
+  'broker-refuses': {
+    status: 503,
+    title: 'The message broker does not tell',
+    description: 'The broker was asked how its queues are, and refused or said nothing. `detail` has its words.',
+  },
   'docset-empty': {
     status: 422,
     title: 'The docset would be empty',

@@ -1,10 +1,11 @@
 /** The frames of a client that is connected. */
+import { encodeFrame } from './frame-encoder.js';
 import type { Frame } from './frame-parser.js';
 import { DRAIN_WINDOW, type Limits } from './limits.js';
 import type { StoredMessage } from './message.js';
 import type { Queues } from './queues.js';
 import { overLimit, quoted, Refusal } from './refusal.js';
-import { BROKER_HEADERS, openSubscription, type AckMode, type Subscription } from './subscription.js';
+import { BROKER_HEADERS, messageFrame, openSubscription, type AckMode, type Subscription } from './subscription.js';
 
 export interface CommandOptions {
   queues: Queues;
@@ -35,6 +36,10 @@ const ACK_MODES: readonly string[] = ['auto', 'client', 'client-individual'] sat
 /** What other brokers offer on SUBSCRIBE: to ignore it would deliver the wrong messages. */
 const UNSUPPORTED = ['selector', 'browser', 'activemq.exclusive'];
 
+/** How much of a queue is shown to those who look at it. */
+const LOOKED_AT = 400;
+const LOOKED_AT_BYTES = 8 * 1024 * 1024;
+
 export function createCommands(options: CommandOptions): Commands {
   const { queues, limits, confirm } = options;
   const subscriptions = new Map<string, Subscription>();
@@ -46,7 +51,10 @@ export function createCommands(options: CommandOptions): Commands {
     const persistent = frame.headers.get('persistent') === 'true';
     queues.send({
       destination,
-      headers: [...frame.headers].filter(([name]) => !BROKER_HEADERS.has(name) && !OF_THE_FRAME.has(name)),
+      headers: [
+        ...[...frame.headers].filter(([name]) => !BROKER_HEADERS.has(name) && !OF_THE_FRAME.has(name)),
+        ['timestamp', String(Date.now())],
+      ],
       body: frame.body,
       persistent,
       expires: readExpiry(frame),
@@ -59,6 +67,11 @@ export function createCommands(options: CommandOptions): Commands {
     if (subscriptions.has(id)) throw new Refusal(`subscription id ${quoted(id)} is in use on this connection`);
     if (subscriptions.size >= limits.subscriptions) {
       throw overLimit('a connection', limits.subscriptions, 'subscriptions', { fatal: false });
+    }
+    if (frame.headers.get('adit-look') === 'true') {
+      look(id, required(frame, 'destination'));
+      confirm(frame);
+      return;
     }
     const { mode, isDrain, window } = readTerms(frame, limits);
     const queue = queues.open(required(frame, 'destination'));
@@ -75,6 +88,23 @@ export function createCommands(options: CommandOptions): Commands {
     subscriptions.set(id, subscription);
     confirm(frame);
     queue.dispatch();
+  }
+
+  /** Copies of the first messages of a queue, then how all queues are. It ends by itself, and takes nothing. */
+  function look(id: string, destination: string): void {
+    let bytes = 0;
+    for (const message of queues.look(destination, LOOKED_AT)) {
+      bytes += message.body.length;
+      if (bytes > LOOKED_AT_BYTES) break;
+      options.send(messageFrame(message, id));
+    }
+    const headers: [string, string][] = [
+      ['subscription', id],
+      ['message-id', `look-end-${id}`],
+      ['destination', destination],
+      ['look-end', 'true'],
+    ];
+    options.send(encodeFrame('MESSAGE', headers, Buffer.from(JSON.stringify(queues.statistics()))));
   }
 
   function unsubscribe(frame: Frame): void {

@@ -39,4 +39,10 @@ export function isExpired(message: StoredMessage, now: number): boolean {
   return message.expires !== undefined && message.expires <= now;
 }
 
+/** When it came, in milliseconds since the epoch, as the broker wrote it into its headers. */
+export function sentAt({ headers }: StoredMessage): number | undefined {
+  const time = headers.find(([name]) => name === 'timestamp')?.[1];
+  return time === undefined || !/^\d{1,15}$/.test(time) ? undefined : Number(time);
+}
+
 export const messageId = (message: StoredMessage): string => `adit-${message.sequence}`;

@@ -32,6 +32,8 @@ export interface Queue {
   settle(count: number): void;
   /** Some that were held are free again: they go where they were, ahead of what is newer. */
   putBack(messages: readonly StoredMessage[]): void;
+  /** The first messages that nobody holds, where they are. */
+  look(count: number): StoredMessage[];
   /** Hands out what somebody wants. */
   dispatch(): void;
   dropExpired(now: number): void;
@@ -169,6 +171,7 @@ export function createQueue({ name, onExpired, newest }: QueueOptions): Queue {
       ready.putBack(messages);
       noteUse();
     },
+    look: (count) => ready.head(count).filter((message) => !isExpired(message, Date.now())),
     dispatch() {
       serveDrain();
       serveConsumers();

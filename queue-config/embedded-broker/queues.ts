@@ -4,7 +4,7 @@ import { DEAD_LETTER_TTL } from '../delivery-rules.js';
 import type { HeaderList } from './frame-encoder.js';
 import type { Limits } from './limits.js';
 import type { Log } from './log-event.js';
-import { isExpired, messageId, storeMessage, type StoredMessage } from './message.js';
+import { isExpired, messageId, sentAt, storeMessage, type StoredMessage } from './message.js';
 import { createQueue, type Queue } from './queue.js';
 import { overLimit, quoted, Refusal } from './refusal.js';
 
@@ -22,6 +22,16 @@ export interface Letter {
   body: Buffer;
   persistent: boolean;
   expires: number | undefined;
+}
+
+export interface QueueFigures {
+  name: string;
+  /** Messages, those that somebody holds included. */
+  depth: number;
+  unacknowledged: number;
+  consumers: number;
+  /** When the first that waits was sent, in milliseconds since the epoch; undefined where nothing waits. */
+  oldest: number | undefined;
 }
 
 /** Why messages come back from a consumer. Only a consumer that died may have died of them. */
@@ -44,7 +54,9 @@ export interface Queues {
   sweep(now: number): void;
   /** Everything that has to survive, for a compacted journal. */
   persistentMessages(): StoredMessage[];
-  statistics(): { name: string; depth: number; unacknowledged: number; consumers: number }[];
+  /** The first messages of a queue that nobody holds; they stay. A queue that is not there is not made. */
+  look(destination: string, count: number): StoredMessage[];
+  statistics(): QueueFigures[];
 }
 
 const DESTINATION = /^\/queue\/[A-Za-z0-9_\-/]+$/;
@@ -192,13 +204,13 @@ export function createQueues({
       }
     },
     persistentMessages: () => [...persistent.values()],
+    look: (destination, count) => queues.get(destination)?.look(count) ?? [],
     statistics: () =>
-      [...queues.values()].map(({ name, depth, unacknowledged, consumers }) => ({
-        name,
-        depth,
-        unacknowledged,
-        consumers,
-      })),
+      [...queues.values()].map((queue) => {
+        const { name, depth, unacknowledged, consumers } = queue;
+        const [first] = queue.look(1);
+        return { name, depth, unacknowledged, consumers, oldest: first && sentAt(first) };
+      }),
   };
 }
 

@@ -5,6 +5,8 @@ export interface ReadyList {
   readonly length: number;
   first(): StoredMessage | undefined;
   shift(): StoredMessage | undefined;
+  /** The first of them, where they are. */
+  head(count: number): StoredMessage[];
   /** Adds one that is newer than all. */
   push(message: StoredMessage): void;
   /** Puts some back where they were. */
@@ -31,6 +33,7 @@ export function createReadyList(): ReadyList {
       return items.length - head;
     },
     first: () => items[head],
+    head: (count) => items.slice(head, head + count),
     shift() {
       const message = items[head];
       if (message === undefined) return undefined;

@@ -7,7 +7,7 @@ import { listenTcp, listenWebSocket } from './listeners.js';
 import type { Log } from './log-event.js';
 import { createLoginCheck, type Account } from './login.js';
 import type { StoredMessage } from './message.js';
-import { createQueues } from './queues.js';
+import { createQueues, type QueueFigures } from './queues.js';
 import { overLimit } from './refusal.js';
 import { createSession, type Session, type SessionOptions } from './session.js';
 import type { Transport, TransportEvents } from './transport.js';
@@ -33,7 +33,7 @@ export interface EmbeddedBroker {
   readonly webSocketUrl?: string;
   statistics(): {
     connections: number;
-    queues: { name: string; depth: number; unacknowledged: number; consumers: number }[];
+    queues: QueueFigures[];
   };
   /** Closes every connection and file. Persistent messages are kept, others are gone. */
   stop(): Promise<void>;

@@ -80,10 +80,12 @@ export function openSubscription(options: SubscriptionOptions): Subscription {
 
 /** Headers that the broker sets; a sender's own of these names would mislead the receiver. */
 export const BROKER_HEADERS: ReadonlySet<string> = new Set(
-  'destination subscription message-id ack redelivered redelivery-count drain-end content-length'.split(' '),
+  'destination subscription message-id ack redelivered redelivery-count drain-end look-end timestamp content-length'.split(
+    ' ',
+  ),
 );
 
-function messageFrame(message: StoredMessage, subscription: string, ackId?: string): Buffer {
+export function messageFrame(message: StoredMessage, subscription: string, ackId?: string): Buffer {
   const headers: [string, string][] = [
     ['subscription', subscription],
     ['message-id', messageId(message)],

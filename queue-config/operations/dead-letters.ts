@@ -28,7 +28,7 @@ const OF_THE_JOURNEY = new Set(
   (
     'destination subscription message-id ack receipt content-length expires timestamp priority persistent redelivered ' +
     'JMSXUserID amq-msg-type dlqDeliveryFailureCause expiration delivery-mode x-delivery-count x-first-death-exchange ' +
-    'x-first-death-queue x-first-death-reason'
+    'x-first-death-queue x-first-death-reason redelivery-count original-destination original-message-id reason'
   ).split(' '),
 );
 
@@ -38,13 +38,19 @@ export function readDeadLetter({ headers, body }: ReceivedMessage): DeadLetter {
   const id = headers['message-id'] ?? '';
   const ours = /^Unreadable: (.*)\nQueue: (.*)\n\n((?:.+\n)*)\n([^]*)$/.exec(body);
   if (ours === null) {
-    const from = queueThatSaysRabbitMQ(headers) ?? guessQueue({ headers, body });
+    // The embedded broker and RabbitMQ say where it was.
+    const ofEmbedded = parseQueue(headers['original-destination'] ?? '');
+    const from = ofEmbedded ?? queueThatSaysRabbitMQ(headers) ?? guessQueue({ headers, body });
     const death = headers['x-first-death-reason'];
     return {
       id,
-      reason: headers['dlqDeliveryFailureCause'] ?? DEATHS.get(death ?? '') ?? 'refused by a consumer',
+      reason:
+        headers['dlqDeliveryFailureCause'] ?? DEATHS.get(death ?? '') ?? headers['reason'] ?? 'refused by a consumer',
       from,
-      since: timeOf(headers['timestamp']),
+      since:
+        ofEmbedded === undefined || expires === undefined
+          ? timeOf(headers['timestamp'])
+          : new Date(expires.getTime() - DEAD_LETTER_TTL),
       // Of a dead letter of RabbitMQ's, that is the end of the life that it had.
       expires: death === undefined ? expires : undefined,
       original:
@@ -132,9 +138,15 @@ function backToWhereItWas({ headers, body }: ReceivedMessage, { reason, expires 
       ? {}
       : { dlqDeliveryFailureCause: reason.replaceAll(/[\\:\s]+/g, ' ') };
   const death = Object.entries(headers).filter(([name]) => name.startsWith('x-first-death-'));
+  const { 'original-destination': from, reason: why } = headers;
   return {
     destination: DEAD_LETTERS,
-    headers: { ...ownHeaders(Object.entries(headers)), ...cause, ...Object.fromEntries(death) },
+    headers: {
+      ...ownHeaders(Object.entries(headers)),
+      ...cause,
+      ...Object.fromEntries(death),
+      ...(from === undefined ? {} : { 'original-destination': from, reason: why ?? reason }),
+    },
     body,
     persistent: true,
     expires: expires?.getTime() ?? Date.now() + DEAD_LETTER_TTL,

@@ -1,11 +1,18 @@
 /** How the queues are: what waits, since when, who takes it, and what ended as a dead letter. */
 import type { BrokerAddress } from '../broker-url.js';
-import { DEAD_LETTERS, DELETE_REQUESTS, LARGE_PACKAGE_REQUESTS, PACKAGE_REQUESTS } from '../destinations.js';
+import {
+  DEAD_LETTERS,
+  DELETE_REQUESTS,
+  LARGE_PACKAGE_REQUESTS,
+  PACKAGE_REQUESTS,
+  parseEventsDestination,
+} from '../destinations.js';
 import { connect, type StompConnection } from '../stomp-connection.js';
 import { browse } from './browse.js';
 import { readDeadLetter, type DeadLetter } from './dead-letters.js';
 import { managementAddress } from '../rabbitmq/management.js';
 import { readRabbitMQStatus } from '../rabbitmq/status.js';
+import { look } from './look.js';
 import { readStatistics, type QueueStatistics } from './statistics.js';
 
 export interface QueuesStatus {
@@ -21,7 +28,7 @@ export interface QueuesStatus {
 export interface PermanentQueue {
   readonly queue: string;
   /** Undefined where the broker has no such queue. */
-  readonly statistics: QueueStatistics | undefined;
+  readonly statistics: Pick<QueueStatistics, 'name' | 'messages' | 'consumers' | 'inFlight'> | undefined;
   /** When the first message that waits was sent. */
   readonly oldest: Date | undefined;
 }
@@ -52,7 +59,39 @@ export async function readStatus(address: BrokerAddress, managementUrl?: string)
   }
 }
 
-async function readOn(connection: StompConnection): Promise<QueuesStatus> {
+/** The embedded broker tells everything at one look; the others by their statistics, queue by queue. */
+const readOn = (connection: StompConnection): Promise<QueuesStatus> =>
+  connection.dialect.name === 'adit' ? readByLook(connection) : readByStatistics(connection);
+
+async function readByLook(connection: StompConnection): Promise<QueuesStatus> {
+  const { messages, queues } = await look(connection, DEAD_LETTERS);
+  const permanent = PERMANENT.map((queue): PermanentQueue => {
+    const found = queues.find(({ name }) => name === queue);
+    return {
+      queue,
+      statistics: {
+        name: queue,
+        messages: found?.depth ?? 0,
+        consumers: found?.consumers ?? 0,
+        inFlight: found?.unacknowledged ?? 0,
+      },
+      oldest: found?.oldest === undefined ? undefined : new Date(found.oldest),
+    };
+  });
+  const transient = queues.filter(({ name }) => parseEventsDestination(name) !== undefined);
+  return {
+    permanent,
+    progress: {
+      queues: transient.length,
+      messages: transient.reduce((sum, { depth }) => sum + depth, 0),
+      consumers: transient.reduce((sum, { consumers }) => sum + consumers, 0),
+    },
+    deadLetters: messages.map(readDeadLetter),
+    strays: 0,
+  };
+}
+
+async function readByStatistics(connection: StompConnection): Promise<QueuesStatus> {
   const known = new Map<string, QueueStatistics>();
   const progress = { queues: 0, messages: 0, consumers: 0 };
   const names = PERMANENT.map(physicalName);
