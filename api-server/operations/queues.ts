@@ -16,11 +16,14 @@ import {
 import type { ApiServerConfig } from '../config.js';
 import { ProblemError } from '../http/problems.js';
 
-export type BrokerAccess = Pick<ApiServerConfig, 'brokerUrls' | 'brokerOperatorPasscode'>;
+export type BrokerAccess = Pick<
+  ApiServerConfig,
+  'brokerUrls' | 'brokerOperatorPasscode' | 'brokerDialect' | 'brokerAuthority'
+>;
 
 /** @throws {ProblemError} `broker-unavailable`, `broker-refuses` */
 export async function queuesBody(access: BrokerAccess): Promise<object> {
-  return answered(access, async (urls) => describe(await readFirst(urls)));
+  return answered(access, async (urls) => describe(await readFirst(urls, access)));
 }
 
 /** @throws {ProblemError} `broker-unavailable`, `broker-refuses` */
@@ -31,11 +34,11 @@ export const redriveDeadLetters = (access: BrokerAccess): Promise<{ sent: number
 export const purgeDeadLetters = (access: BrokerAccess): Promise<number> => withBroker(access, purge);
 
 /** Of several addresses, the first that answers. */
-async function readFirst(urls: string): Promise<QueuesStatus> {
+async function readFirst(urls: string, { brokerDialect, brokerAuthority }: BrokerAccess): Promise<QueuesStatus> {
   let failure: unknown;
   for (const address of parseBrokerUrls(urls)) {
     try {
-      return await readStatus(address);
+      return await readStatus(address, { dialect: brokerDialect, authority: brokerAuthority });
     } catch (error) {
       if (!(error instanceof BrokerUnavailableError)) throw error;
       failure ??= error;
@@ -70,7 +73,7 @@ const describeLetter = ({ id, reason, from, since, expires, original }: DeadLett
 
 function withBroker<T>(access: BrokerAccess, work: (broker: Broker) => Promise<T>): Promise<T> {
   return answered(access, async (urls) => {
-    const broker = openBroker({ urls });
+    const broker = openBroker({ urls, dialect: access.brokerDialect, authority: access.brokerAuthority });
     try {
       return await work(broker);
     } finally {

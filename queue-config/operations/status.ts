@@ -7,7 +7,7 @@ import {
   PACKAGE_REQUESTS,
   parseEventsDestination,
 } from '../destinations.js';
-import { connect, type StompConnection } from '../stomp-connection.js';
+import { connect, type ConnectionOptions, type StompConnection } from '../stomp-connection.js';
 import { browse } from './browse.js';
 import { readDeadLetter, type DeadLetter } from './dead-letters.js';
 import { managementAddress } from '../rabbitmq/management.js';
@@ -42,8 +42,12 @@ const OPTIONS = { connectTimeoutMs: 5_000, receiptTimeoutMs: 10_000, heartbeatMs
  * @param managementUrl of its HTTP API, where the broker tells of its queues by that only
  * @throws {BrokerUnavailableError | BrokerRefusedError | NoStatisticsError}
  */
-export async function readStatus(address: BrokerAddress, managementUrl?: string): Promise<QueuesStatus> {
-  const connection = await connect(address, OPTIONS);
+export async function readStatus(
+  address: BrokerAddress,
+  managementUrl?: string,
+  told: Pick<ConnectionOptions, 'dialect' | 'authority'> = {},
+): Promise<QueuesStatus> {
+  const connection = await connect(address, { ...OPTIONS, ...told });
   try {
     if (connection.dialect.name === 'rabbitmq') {
       const status = await readRabbitMQStatus(managementAddress(address, managementUrl), PERMANENT);
