@@ -764,6 +764,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whose key this is */
+        get: operations["getMe"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/queues": {
         parameters: {
             query?: never;
@@ -859,6 +876,20 @@ export interface components {
                 in?: string;
                 detail: string;
             }[];
+        };
+        /**
+         * @example {
+         *       "name": "Ada",
+         *       "role": "miner",
+         *       "key": "k7mq2x"
+         *     }
+         */
+        Me: {
+            name: string;
+            /** @enum {unknown} */
+            role: "miner" | "packager" | "admin";
+            /** @description The part of the key that may be shown. */
+            key: string;
         };
         Created: {
             /** @constant */
@@ -1371,6 +1402,27 @@ export interface components {
         };
         /**
          * @example {
+         *       "href": "http://localhost:3000/api/archives?key=…&signature=…",
+         *       "filename": "docset-5-meta-txt.zip",
+         *       "expires": "2026-11-22T01:15:00.000Z",
+         *       "size": 345345,
+         *       "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+         *     }
+         */
+        ArchiveLink: {
+            /** @description Needs no key. */
+            href: string;
+            filename: string | null;
+            /**
+             * Format: date-time
+             * @description Until when the link is good.
+             */
+            expires: string | null;
+            size: number | null;
+            sha256: string | null;
+        };
+        /**
+         * @example {
          *       "docset": "/api/docsets/5",
          *       "formats": [
          *         "meta",
@@ -1811,21 +1863,77 @@ export interface components {
         };
     };
     responses: {
-        /**
-         * @description A problem; its `type` leads to an explanation. 401, 403 and 429 may be the answer to anything: a key that is missing or no longer
-         *     good, a key for another role, or more than a quota.
-         */
-        Problem: {
+        /** @description The request is wrong; `errors`, where there are any, point to each fault. */
+        BadRequest: {
             headers: {
-                /** @description With 401, the scheme that would do. */
-                "WWW-Authenticate"?: string;
-                /** @description With 429 and 503, the seconds after which it is worth while to try again. */
-                "Retry-After"?: number;
-                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
-                RateLimit: components["headers"]["RateLimit"];
-                "X-RateLimit-Limit": components["headers"]["XRateLimitLimit"];
-                "X-RateLimit-Remaining": components["headers"]["XRateLimitRemaining"];
-                "X-RateLimit-Reset": components["headers"]["XRateLimitReset"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "/problems/request-invalid",
+                 *       "title": "The request does not fit the API description",
+                 *       "status": 400,
+                 *       "detail": "A field, parameter or id is unknown, missing or of the wrong type. `errors` points to each of them."
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 400;
+                    /** @enum {unknown} */
+                    type?: "/problems/request-invalid" | "/problems/body-not-json" | "/problems/query-not-supported" | "/problems/format-unknown" | "/problems/cursor-invalid" | "/problems/collection-required";
+                };
+            };
+        };
+        /** @description The key is missing, or no longer good. */
+        Unauthorized: {
+            headers: {
+                "WWW-Authenticate": components["headers"]["WWWAuthenticate"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "/problems/key-missing",
+                 *       "title": "A key is needed",
+                 *       "status": 401,
+                 *       "detail": "Send your key in the header X-API-Key, or as Authorization: Bearer."
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 401;
+                    /** @enum {unknown} */
+                    type?: "/problems/key-missing" | "/problems/key-invalid" | "/problems/key-expired";
+                };
+            };
+        };
+        /** @description The key is good, but not for this. */
+        Forbidden: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "/problems/role-not-allowed",
+                 *       "title": "Your key may not do this",
+                 *       "status": 403,
+                 *       "detail": "The key is valid, but for another role."
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 403;
+                    /** @enum {unknown} */
+                    type?: "/problems/role-not-allowed" | "/problems/not-your-docset" | "/problems/not-your-watch";
+                };
+            };
+        };
+        /** @description There is no such thing, or not yet. */
+        NotFound: {
+            headers: {
+                "Retry-After": components["headers"]["RetryAfterProblem"];
                 [name: string]: unknown;
             };
             content: {
@@ -1837,7 +1945,239 @@ export interface components {
                  *       "detail": "There is no docset 5."
                  *     }
                  */
-                "application/problem+json": components["schemas"]["Problem"];
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 404;
+                    /** @enum {unknown} */
+                    type?: "/problems/collection-not-found" | "/problems/ingest-not-found" | "/problems/watch-not-found" | "/problems/document-not-found" | "/problems/file-not-found" | "/problems/segment-not-found" | "/problems/docset-not-found" | "/problems/dump-not-requested" | "/problems/dump-not-found" | "/problems/result-not-ready" | "/problems/since-not-found";
+                };
+            };
+        };
+        /** @description None of the accepted media types can be given; `available` lists those that can. */
+        NotAcceptable: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "/problems/not-acceptable",
+                 *       "title": "None of the accepted media types can be given",
+                 *       "status": 406,
+                 *       "detail": "`available` lists the media types that can."
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 406;
+                    /** @enum {unknown} */
+                    type?: "/problems/not-acceptable";
+                };
+            };
+        };
+        /** @description Not as things stand. */
+        Conflict: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "/problems/collection-exists",
+                 *       "title": "There is a collection with this id already",
+                 *       "status": 409,
+                 *       "detail": "Choose another id, or ingest into the one that is there."
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 409;
+                    /** @enum {unknown} */
+                    type?: "/problems/collection-exists" | "/problems/ingest-finished" | "/problems/withdrawal-too-large" | "/problems/dump-not-successful";
+                };
+            };
+        };
+        /** @description It was there, and is no longer. */
+        Gone: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "/problems/dump-gone",
+                 *       "title": "Nobody wants this dump any more",
+                 *       "status": 410,
+                 *       "detail": "The dump was dismissed or its docset deleted. A packager stops working on it."
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 410;
+                    /** @enum {unknown} */
+                    type?: "/problems/dump-gone" | "/problems/since-gone" | "/problems/archive-expired" | "/problems/link-expired";
+                };
+            };
+        };
+        /** @description The body is too large. */
+        ContentTooLarge: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "/problems/body-too-large",
+                 *       "title": "The body is too large",
+                 *       "status": 413,
+                 *       "detail": "A JSON body may have 1 MiB, and one that makes a docset 64 MiB. Documents are ingested as a stream of lines of up to 64 MiB."
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 413;
+                    /** @enum {unknown} */
+                    type?: "/problems/body-too-large";
+                };
+            };
+        };
+        /** @description The body has a media type or an encoding that is not understood here. */
+        UnsupportedMediaType: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "/problems/media-type-not-supported",
+                 *       "title": "The body has a media type that is not understood here",
+                 *       "status": 415,
+                 *       "detail": "Send Content-Type: application/json; for documents to ingest, application/x-ndjson; for lists of members, that or text/csv. See the API description at /docs."
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 415;
+                    /** @enum {unknown} */
+                    type?: "/problems/media-type-not-supported";
+                };
+            };
+        };
+        /** @description The range lies outside the content. */
+        RangeNotSatisfiable: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "/problems/range-not-satisfiable",
+                 *       "title": "The range lies outside the document",
+                 *       "status": 416,
+                 *       "detail": "The header Content-Range says how long the document is."
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 416;
+                    /** @enum {unknown} */
+                    type?: "/problems/range-not-satisfiable";
+                };
+            };
+        };
+        /** @description The request can be read, and cannot be done. */
+        UnprocessableContent: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "/problems/since-not-comparable",
+                 *       "title": "No dump can be made relative to that one",
+                 *       "status": 422,
+                 *       "detail": "The earlier dump must have been successful, of the same collection, and have all the wanted formats: whoever has it would otherwise lack what has not changed since."
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 422;
+                    /** @enum {unknown} */
+                    type?: "/problems/since-not-comparable" | "/problems/docset-empty" | "/problems/members-unknown" | "/problems/members-unreadable" | "/problems/members-too-many" | "/problems/collections-differ";
+                };
+            };
+        };
+        /** @description More than a quota, or sooner than it is worth while. */
+        TooManyRequests: {
+            headers: {
+                "Retry-After": components["headers"]["RetryAfterProblem"];
+                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "X-RateLimit-Limit": components["headers"]["XRateLimitLimit"];
+                "X-RateLimit-Remaining": components["headers"]["XRateLimitRemaining"];
+                "X-RateLimit-Reset": components["headers"]["XRateLimitReset"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "/problems/quota-exceeded",
+                 *       "title": "That is more than your quota",
+                 *       "status": 429,
+                 *       "detail": "Your keys may read so many documents a minute, and have so many dumps made at a time. Try again after the seconds in Retry-After; RateLimit and RateLimit-Policy tell what is left of what."
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 429;
+                    /** @enum {unknown} */
+                    type?: "/problems/quota-exceeded" | "/problems/polled-too-soon";
+                };
+            };
+        };
+        /** @description The fault is ours. */
+        InternalServerError: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "/problems/internal-error",
+                 *       "title": "Something went wrong here",
+                 *       "status": 500,
+                 *       "detail": "The fault is ours. The log has it under the request id in X-Request-Id."
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 500;
+                    /** @enum {unknown} */
+                    type?: "/problems/internal-error";
+                };
+            };
+        };
+        /** @description Something that is needed cannot be reached, or not in time. */
+        ServiceUnavailable: {
+            headers: {
+                "Retry-After": components["headers"]["RetryAfterProblem"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "/problems/storage-unavailable",
+                 *       "title": "The store of archives and documents cannot be reached",
+                 *       "status": 503,
+                 *       "detail": "Try again after the time in Retry-After."
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 503;
+                    /** @enum {unknown} */
+                    type?: "/problems/broker-refuses" | "/problems/storage-unavailable" | "/problems/broker-unavailable" | "/problems/query-too-slow" | "/problems/search-engine-unavailable" | "/problems/search-index-behind" | "/problems/database-unavailable";
+                };
             };
         };
         /** @description Changed. */
@@ -1995,6 +2335,10 @@ export interface components {
         };
     };
     headers: {
+        /** @description The scheme that would do. */
+        WWWAuthenticate: string;
+        /** @description The seconds after which it is worth while to try again, where that is known. */
+        RetryAfterProblem: number;
         /** @description Path of what was made. */
         Location: string;
         /** @description The next page, as `<…>; rel="next"` (RFC 8288), where there is one. */
@@ -2054,8 +2398,10 @@ export interface operations {
                     "application/json": components["schemas"]["CollectionEntry"][];
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     createCollection: {
@@ -2089,8 +2435,14 @@ export interface operations {
                     "application/json": components["schemas"]["Created"] & components["schemas"]["Collection"];
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     getCollection: {
@@ -2114,8 +2466,11 @@ export interface operations {
                     "application/json": components["schemas"]["Collection"];
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     changeCollection: {
@@ -2149,8 +2504,14 @@ export interface operations {
                     "application/json": components["schemas"]["Collection"];
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     getCollectionSchema: {
@@ -2187,8 +2548,11 @@ export interface operations {
                     "application/json": Record<string, unknown>;
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     searchCollection: {
@@ -2269,8 +2633,14 @@ export interface operations {
                     "application/json": components["schemas"]["SearchResult"];
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ingestDocuments: {
@@ -2318,8 +2688,15 @@ export interface operations {
                     "application/json": components["schemas"]["IngestReport"];
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     startIngest: {
@@ -2344,8 +2721,14 @@ export interface operations {
                     "application/json": components["schemas"]["IngestRun"];
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     getIngest: {
@@ -2371,8 +2754,12 @@ export interface operations {
                     "application/json": components["schemas"]["IngestRun"];
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     compareDocuments: {
@@ -2437,8 +2824,15 @@ export interface operations {
                     };
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     finishIngest: {
@@ -2481,8 +2875,15 @@ export interface operations {
                     "application/json": components["schemas"]["FinishedIngest"];
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     listWatches: {
@@ -2514,8 +2915,12 @@ export interface operations {
                     };
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     createWatch: {
@@ -2553,8 +2958,14 @@ export interface operations {
                     "application/json": components["schemas"]["Created"] & components["schemas"]["Watch"];
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     getWatch: {
@@ -2584,8 +2995,12 @@ export interface operations {
                     "application/json": components["schemas"]["WatchNews"];
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     deleteWatch: {
@@ -2617,8 +3032,12 @@ export interface operations {
                     };
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     changeWatch: {
@@ -2655,8 +3074,14 @@ export interface operations {
                     "application/json": components["schemas"]["Watch"];
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     getDocument: {
@@ -2680,8 +3105,11 @@ export interface operations {
                     "application/json": components["schemas"]["Document"];
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     getDocumentText: {
@@ -2707,8 +3135,14 @@ export interface operations {
             200: components["responses"]["Bytes"];
             206: components["responses"]["SomeBytes"];
             304: components["responses"]["NotModified"];
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            416: components["responses"]["RangeNotSatisfiable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     getDocumentFile: {
@@ -2738,8 +3172,14 @@ export interface operations {
             200: components["responses"]["Bytes"];
             206: components["responses"]["SomeBytes"];
             304: components["responses"]["NotModified"];
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            410: components["responses"]["Gone"];
+            416: components["responses"]["RangeNotSatisfiable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     getSegment: {
@@ -2773,8 +3213,13 @@ export interface operations {
                 };
                 content?: never;
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            416: components["responses"]["RangeNotSatisfiable"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     listDocsets: {
@@ -2803,8 +3248,11 @@ export interface operations {
                     };
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     createDocset: {
@@ -2849,8 +3297,15 @@ export interface operations {
                     "application/json": components["schemas"]["Created"] & components["schemas"]["Docset"];
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableContent"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     getDocset: {
@@ -2902,8 +3357,14 @@ export interface operations {
                 };
             };
             304: components["responses"]["NotModified"];
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            410: components["responses"]["Gone"];
+            422: components["responses"]["UnprocessableContent"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     replaceDocset: {
@@ -2919,8 +3380,14 @@ export interface operations {
         requestBody: components["requestBodies"]["DocsetChange"];
         responses: {
             200: components["responses"]["DocsetChanged"];
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     deleteDocset: {
@@ -2947,8 +3414,12 @@ export interface operations {
                     };
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     changeDocset: {
@@ -2964,8 +3435,14 @@ export interface operations {
         requestBody: components["requestBodies"]["DocsetChange"];
         responses: {
             200: components["responses"]["DocsetChanged"];
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     listMembers: {
@@ -3009,8 +3486,12 @@ export interface operations {
                 };
             };
             304: components["responses"]["NotModified"];
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     listCatalog: {
@@ -3053,8 +3534,12 @@ export interface operations {
                 };
             };
             304: components["responses"]["NotModified"];
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     listUnknown: {
@@ -3098,8 +3583,12 @@ export interface operations {
                 };
             };
             304: components["responses"]["NotModified"];
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     citeDocset: {
@@ -3130,8 +3619,13 @@ export interface operations {
                     "application/x-research-info-systems": string;
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     pollDump: {
@@ -3176,8 +3670,15 @@ export interface operations {
             200: components["responses"]["DumpOver"];
             202: components["responses"]["DumpUnderWay"];
             303: components["responses"]["ArchiveLink"];
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            410: components["responses"]["Gone"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     requestDump: {
@@ -3225,8 +3726,17 @@ export interface operations {
         responses: {
             200: components["responses"]["DumpOver"];
             202: components["responses"]["DumpUnderWay"];
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            410: components["responses"]["Gone"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     dismissDump: {
@@ -3263,8 +3773,12 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["DumpOver"];
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     estimateDump: {
@@ -3309,8 +3823,14 @@ export interface operations {
                     "application/json": components["schemas"]["DumpEstimate"];
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            410: components["responses"]["Gone"];
+            422: components["responses"]["UnprocessableContent"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     getArchive: {
@@ -3347,8 +3867,14 @@ export interface operations {
         requestBody?: never;
         responses: {
             303: components["responses"]["ArchiveLink"];
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            410: components["responses"]["Gone"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     getArchiveLink: {
@@ -3390,31 +3916,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "href": "http://localhost:3000/api/archives?key=…&signature=…",
-                     *       "filename": "docset-5-meta-txt.zip",
-                     *       "expires": "2026-11-22T01:15:00.000Z",
-                     *       "size": 345345,
-                     *       "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-                     *     }
-                     */
-                    "application/json": {
-                        /** @description Needs no key. */
-                        href: string;
-                        filename: string | null;
-                        /**
-                         * Format: date-time
-                         * @description Until when the link is good.
-                         */
-                        expires: string | null;
-                        size: number | null;
-                        sha256: string | null;
-                    };
+                    "application/json": components["schemas"]["ArchiveLink"];
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            410: components["responses"]["Gone"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     listDumps: {
@@ -3443,8 +3955,11 @@ export interface operations {
                     };
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     downloadArchive: {
@@ -3471,8 +3986,34 @@ export interface operations {
         responses: {
             200: components["responses"]["Bytes"];
             206: components["responses"]["SomeBytes"];
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            404: components["responses"]["NotFound"];
+            410: components["responses"]["Gone"];
+            416: components["responses"]["RangeNotSatisfiable"];
+            500: components["responses"]["InternalServerError"];
+        };
+    };
+    getMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who you are to this service, so that a program can show it, and find out whether a key is good. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     getQueues: {
@@ -3493,8 +4034,11 @@ export interface operations {
                     "application/json": components["schemas"]["Queues"];
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     redriveDeadLetters: {
@@ -3533,8 +4077,11 @@ export interface operations {
                     };
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     purgeDeadLetters: {
@@ -3562,8 +4109,11 @@ export interface operations {
                     };
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     getDumpsOverview: {
@@ -3587,8 +4137,11 @@ export interface operations {
                     "application/json": components["schemas"]["DumpsOverview"];
                 };
             };
-            "4XX": components["responses"]["Problem"];
-            "5XX": components["responses"]["Problem"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
 }

@@ -5,6 +5,9 @@ import { Explore } from './explore/explore.js';
 import { DocumentView } from './explore/document-view.js';
 import { DocsetView } from './docsets/docset-view.js';
 import { Docsets } from './docsets/docsets.js';
+import { DumpView } from './dumps/dump-view.js';
+import { MyDumps } from './dumps/my-dumps.js';
+import { Operators } from './operators/operators.js';
 
 export interface View {
   /** Of the browser's tab. */
@@ -14,11 +17,16 @@ export interface View {
   show: () => ComponentChildren;
 }
 
-export const SECTIONS = { explore: 'Explore', docsets: 'Docsets' } as const;
+export const SECTIONS = { explore: 'Explore', docsets: 'Docsets', dumps: 'Dumps', operators: 'Operators' } as const;
 export type Section = keyof typeof SECTIONS;
 
 /** Where each section begins. */
-export const ENTRANCES: Readonly<Record<Section, string>> = { explore: '/', docsets: '/docsets' };
+export const ENTRANCES: Readonly<Record<Section, string>> = {
+  explore: '/',
+  docsets: '/docsets',
+  dumps: '/dumps',
+  operators: '/operators',
+};
 
 interface Pattern {
   path: RegExp;
@@ -40,6 +48,12 @@ const PATTERNS: readonly Pattern[] = [
     path: /^\/docsets\/([A-Za-z0-9_-]+)$/,
     view: (id = '') => ({ title: 'Docset', section: 'docsets', show: () => <DocsetView key={id} id={id} /> }),
   },
+  {
+    path: /^\/docsets\/([A-Za-z0-9_-]+)\/dump$/,
+    view: (id = '') => ({ title: 'Dump', section: 'dumps', show: () => <DumpView key={id} docset={id} /> }),
+  },
+  { path: /^\/dumps$/, view: () => ({ title: 'Your dumps', section: 'dumps', show: () => <MyDumps /> }) },
+  { path: /^\/operators$/, view: () => ({ title: 'Operators', section: 'operators', show: () => <Operators /> }) },
 ];
 
 /** Undefined: the page has nothing at this path. */

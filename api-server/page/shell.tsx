@@ -49,7 +49,7 @@ function Head({ section, signedIn }: { section: Section | undefined; signedIn: b
       {signedIn && (
         <>
           <nav aria-label="Sections">
-            {(Object.keys(SECTIONS) as Section[]).map((each) => (
+            {sectionsFor(me()?.role).map((each) => (
               <a key={each} href={ENTRANCES[each]} aria-current={each === section ? 'page' : undefined}>
                 {SECTIONS[each]}
               </a>
@@ -68,6 +68,10 @@ function Head({ section, signedIn }: { section: Section | undefined; signedIn: b
     </header>
   );
 }
+
+/** Nobody is shown what is not for them. */
+const sectionsFor = (role: string | undefined): Section[] =>
+  (Object.keys(SECTIONS) as Section[]).filter((section) => section !== 'operators' || role === 'admin');
 
 /** A new place begins at its heading, for eyes and for screen readers; one that was come back to is where it was left. */
 function Content({ view }: { view: View | undefined }) {

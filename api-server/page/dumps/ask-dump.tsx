@@ -6,7 +6,16 @@ import { knownError, useLoaded, type Loading } from '../foundation/loading.js';
 import { Loaded, ProblemNotice } from '../foundation/notices.js';
 import { go } from '../foundation/place.js';
 import { bytes, count, list, number, span, when } from '../foundation/words.js';
-import { addressOf, askForDump, docsetOf, pageOf, parametersOf, type Container, type Dump, type DumpAddress } from './dump-address.js';
+import {
+  addressOf,
+  askForDump,
+  docsetOf,
+  pageOf,
+  parametersOf,
+  type Container,
+  type Dump,
+  type DumpAddress,
+} from './dump-address.js';
 
 type Docset = Schemas['Docset'];
 type Collection = Schemas['Collection'];
@@ -67,8 +76,11 @@ function Ask({ docset, collection, earlier }: Choice) {
     <>
       <h1 tabIndex={-1}>Ask for a dump</h1>
       <p class="lead">
-        Of <a dir="auto" href={`/docsets/${docset.id}`}>{docset.name ?? `docset ${docset.id}`}</a>,{' '}
-        {count(docset.documents, 'document')}: everything in one archive, with a checksum for each file.
+        Of{' '}
+        <a dir="auto" href={`/docsets/${docset.id}`}>
+          {docset.name ?? `docset ${docset.id}`}
+        </a>
+        , {count(docset.documents, 'document')}: everything in one archive, with a checksum for each file.
       </p>
       <form class="ask" onSubmit={(event) => void ask(event)}>
         <FormatChoice of={docset} collection={collection} chosen={formats} choose={setFormats} estimate={estimate} />
@@ -167,12 +179,7 @@ function ContainerChoice({ chosen, choose }: { chosen: Container; choose: (conta
         {CONTAINERS.map(([container, name, hint]) => (
           <li key={container}>
             <label>
-              <input
-                type="radio"
-                name="container"
-                checked={chosen === container}
-                onChange={() => choose(container)}
-              />
+              <input type="radio" name="container" checked={chosen === container} onChange={() => choose(container)} />
               <span>{name}</span>
               <span class="hint">{hint}</span>
             </label>
@@ -208,7 +215,8 @@ function SinceChoice({
         <option value="">All documents</option>
         {fitting.map((dump) => (
           <option key={dump.id} value={dump.id}>
-            Only what changed since the dump of docset {docsetOf(dump.docset)}, {when(dump.created)} ({list(dump.formats)})
+            Only what changed since the dump of docset {docsetOf(dump.docset)}, {when(dump.created)} (
+            {list(dump.formats)})
           </option>
         ))}
       </select>

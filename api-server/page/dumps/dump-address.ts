@@ -33,12 +33,14 @@ export const addressOf = ({ docset, formats, container, since }: Dump): DumpAddr
 export const docsetOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
 
 /** In the page. */
-export const pageOf = ({ docset, ...address }: DumpAddress): string =>
-  `/docsets/${docset}/dump${queryOf(address)}`;
+export const pageOf = ({ docset, ...address }: DumpAddress): string => `/docsets/${docset}/dump${queryOf(address)}`;
 
 /** The commas stay as they are: people read this. */
 const queryOf = ({ formats, container, since }: Omit<DumpAddress, 'docset'>): string =>
-  href('', { fmt: formats.join(','), archive: container === 'zip' ? undefined : container, since }).replaceAll('%2C', ',');
+  href('', { fmt: formats.join(','), archive: container === 'zip' ? undefined : container, since }).replaceAll(
+    '%2C',
+    ',',
+  );
 
 export const parametersOf = ({ docset, formats, container, since }: DumpAddress) => ({
   path: { docset },
@@ -52,7 +54,9 @@ const USUAL_PAUSE = 2;
 
 /** One poll. @throws {RefusedError} @throws {UnreachableError} */
 export async function pollDump(address: DumpAddress, signal: AbortSignal): Promise<Poll<Dump>> {
-  const response = await fetchWithKey(new Request(pathOf(address), { signal, headers: { Accept: 'application/json' } }));
+  const response = await fetchWithKey(
+    new Request(pathOf(address), { signal, headers: { Accept: 'application/json' } }),
+  );
   const body: unknown = await response.json().catch(() => undefined);
   if (!response.ok || body === undefined) throw refusedBy(response, body);
   const dump = body as Dump;

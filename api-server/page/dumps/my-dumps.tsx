@@ -41,7 +41,8 @@ async function names(signal: AbortSignal): Promise<Map<string, string>> {
 
 const None = () => (
   <p class="lead">
-    None yet. A dump is made of a docset: <a href="/docsets">choose one</a>, or <a href="/">search</a> for what is to be in one.
+    None yet. A dump is made of a docset: <a href="/docsets">choose one</a>, or <a href="/">search</a> for what is to be
+    in one.
   </p>
 );
 

@@ -45,7 +45,11 @@ const loop = (read: string, format: string): string => `for row in catalog:
             text = ${read}${format === 'pdf' ? '' : '.decode("utf-8")'}
             print(row["ref"], len(text))`;
 
-const inR = (filename: string, container: Container, format: string): string => `${container === 'zip' ? `unzip("${filename}", exdir = "bag")` : `untar("${filename}", exdir = "bag")`}
+const inR = (
+  filename: string,
+  container: Container,
+  format: string,
+): string => `${container === 'zip' ? `unzip("${filename}", exdir = "bag")` : `untar("${filename}", exdir = "bag")`}
 top <- list.dirs("bag", recursive = FALSE)[1]
 catalog <- read.csv(file.path(top, "catalog.csv"), encoding = "UTF-8", colClasses = "character")
 there <- catalog[catalog$${format} != "", ]  # the others are in omitted.csv

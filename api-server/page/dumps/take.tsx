@@ -1,7 +1,15 @@
 /** The archive: downloading it, knowing that it is right, opening it, citing it. */
 import { useState } from 'preact/hooks';
 import { announce } from '../foundation/announce.js';
-import { RefusedError, api, bodyOf, fetchWithKey, refusedBy, type Schemas, type UnreachableError } from '../foundation/api.js';
+import {
+  RefusedError,
+  api,
+  bodyOf,
+  fetchWithKey,
+  refusedBy,
+  type Schemas,
+  type UnreachableError,
+} from '../foundation/api.js';
 import { CopyButton } from '../foundation/copy-button.js';
 import { knownError, useLoaded } from '../foundation/loading.js';
 import { Loaded, ProblemNotice } from '../foundation/notices.js';
@@ -74,8 +82,8 @@ function Download({
       {link !== undefined && (
         <p>
           It should have begun. If not: <a href={link.href}>the archive</a>
-          {link.expires !== null && `, by a link that is good until ${when(link.expires)}`}. A download that breaks off can be resumed in
-          the browser’s list of downloads until then; after that, come back here for another link.
+          {link.expires !== null && `, by a link that is good until ${when(link.expires)}`}. A download that breaks off
+          can be resumed in the browser’s list of downloads until then; after that, come back here for another link.
         </p>
       )}
     </section>
@@ -124,14 +132,28 @@ function Checksum({ dump, filename }: { dump: Dump; filename: string }) {
   );
 }
 
-function Opening({ filename, container, formats }: { filename: string; container: Dump['container']; formats: string[] }) {
+function Opening({
+  filename,
+  container,
+  formats,
+}: {
+  filename: string;
+  container: Dump['container'];
+  formats: string[];
+}) {
   const codes = openingCode(filename, container, formats);
   const [shown, setShown] = useState(codes[0]?.language);
   const code = codes.find(({ language }) => language === shown)?.code ?? '';
   return (
     <section aria-labelledby="opening-heading">
       <h2 id="opening-heading">Open it</h2>
-      <Switch name="opening" label="Language" options={codes.map(({ language }) => language)} chosen={shown} choose={setShown} />
+      <Switch
+        name="opening"
+        label="Language"
+        options={codes.map(({ language }) => language)}
+        chosen={shown}
+        choose={setShown}
+      />
       <div class="with-copy">
         <pre>{code}</pre>
         <CopyButton text={code} label="Copy" what="The code" />
@@ -150,7 +172,9 @@ type CitationName = keyof typeof CITATIONS;
 export function Citation({ docset, dump }: { docset: string; dump?: string }) {
   const [name, setName] = useState<CitationName>('Text');
   const { format, extension } = CITATIONS[name];
-  const citation = useLoaded(`${docset} ${dump ?? ''} ${format}`, (signal) => loadCitation(docset, dump, format, signal));
+  const citation = useLoaded(`${docset} ${dump ?? ''} ${format}`, (signal) =>
+    loadCitation(docset, dump, format, signal),
+  );
   return (
     <section aria-labelledby="citation-heading">
       <h2 id="citation-heading">Cite it</h2>
@@ -183,7 +207,12 @@ export function Citation({ docset, dump }: { docset: string; dump?: string }) {
   );
 }
 
-async function loadCitation(docset: string, dump: string | undefined, format: string, signal: AbortSignal): Promise<string> {
+async function loadCitation(
+  docset: string,
+  dump: string | undefined,
+  format: string,
+  signal: AbortSignal,
+): Promise<string> {
   const query = new URLSearchParams({ format, ...(dump === undefined ? {} : { dump }) });
   const response = await fetchWithKey(new Request(`/api/docsets/${docset}/citation?${query.toString()}`, { signal }));
   if (!response.ok) throw refusedBy(response, await response.json().catch(() => undefined));

@@ -8,7 +8,16 @@ import { ProblemNotice } from '../foundation/notices.js';
 import { go } from '../foundation/place.js';
 import { usePolled, type Polled } from '../foundation/polled.js';
 import { count, list, number } from '../foundation/words.js';
-import { addressOf, askForDump, cancelDump, pageOf, parametersOf, pollDump, type Dump, type DumpAddress } from './dump-address.js';
+import {
+  addressOf,
+  askForDump,
+  cancelDump,
+  pageOf,
+  parametersOf,
+  pollDump,
+  type Dump,
+  type DumpAddress,
+} from './dump-address.js';
 import { DumpProgress, Moments, Timeline } from './dump-progress.js';
 import { Take } from './take.js';
 
@@ -26,14 +35,16 @@ export function WatchDump({ address }: { address: DumpAddress }) {
   const docset = useLoaded(address.docset, (signal) =>
     bodyOf(api.GET('/docsets/{docset}', { params: { path: { docset: address.docset } }, signal })),
   );
-  const name = docset.state === 'loaded' ? (docset.value.name ?? `docset ${address.docset}`) : `docset ${address.docset}`;
+  const name =
+    docset.state === 'loaded' ? (docset.value.name ?? `docset ${address.docset}`) : `docset ${address.docset}`;
   return (
     <article class="column dump">
       <h1 tabIndex={-1}>
         Dump of <span dir="auto">{name}</span>
       </h1>
       <p class="facts">
-        <a href={`/docsets/${address.docset}`}>Docset {address.docset}</a> · {list(address.formats)} · {address.container}
+        <a href={`/docsets/${address.docset}`}>Docset {address.docset}</a> · {list(address.formats)} ·{' '}
+        {address.container}
         {address.since !== undefined && ' · only what changed since an earlier dump'}
       </p>
       <Body address={address} polled={polled} ended={ended} end={setEnded} again={again} />
@@ -56,7 +67,11 @@ function Body({
 }) {
   if (polled.state === 'failed') return <NoDump error={polled.error} address={address} again={again} />;
   if (polled.state === 'loading') {
-    return polled.trouble === undefined ? <p class="waiting">Looking for the dump …</p> : <Away error={polled.trouble} />;
+    return polled.trouble === undefined ? (
+      <p class="waiting">Looking for the dump …</p>
+    ) : (
+      <Away error={polled.trouble} />
+    );
   }
   const dump = ended ?? polled.value;
   return (
@@ -124,7 +139,9 @@ function State({
         </>
       );
     case 'dismissed':
-      return <Over text="This dump was cancelled. Nothing of it was kept." dump={dump} again={again} address={address} />;
+      return (
+        <Over text="This dump was cancelled. Nothing of it was kept." dump={dump} again={again} address={address} />
+      );
     case 'expired':
       return (
         <Over
@@ -137,7 +154,17 @@ function State({
   }
 }
 
-const Over = ({ text, dump, address, again }: { text: string; dump: Dump; address: DumpAddress; again: () => void }) => (
+const Over = ({
+  text,
+  dump,
+  address,
+  again,
+}: {
+  text: string;
+  dump: Dump;
+  address: DumpAddress;
+  again: () => void;
+}) => (
   <>
     <p class="lead">{text}</p>
     <AskAgain address={address} again={again} />
@@ -150,7 +177,11 @@ function useAnnounced(dump: Dump): void {
   const told = useRef('');
   useEffect(() => {
     const tenth = Math.floor(dump.progress / 10) * 10;
-    const sentence = dump.done ? dump.message : dump.status === 'accepted' ? 'Waiting for a packager.' : `${tenth}% done.`;
+    const sentence = dump.done
+      ? dump.message
+      : dump.status === 'accepted'
+        ? 'Waiting for a packager.'
+        : `${tenth}% done.`;
     if (sentence !== told.current) announce(sentence);
     told.current = sentence;
   }, [dump]);
@@ -160,14 +191,16 @@ function Attempt({ of: { attempt } }: { of: Dump }) {
   if (attempt === 1) return null;
   return (
     <p class="notice">
-      The packager that had it was lost, and another was asked: this is attempt {attempt} of {MOST_ATTEMPTS}. It begins anew, and
-      nothing has to be done.
+      The packager that had it was lost, and another was asked: this is attempt {attempt} of {MOST_ATTEMPTS}. It begins
+      anew, and nothing has to be done.
     </p>
   );
 }
 
 const Stale = () => (
-  <p class="notice">There is no news from the packagers at the moment. This is what was last known; it may be further.</p>
+  <p class="notice">
+    There is no news from the packagers at the moment. This is what was last known; it may be further.
+  </p>
 );
 
 /** The server is away: nothing is lost by it, and the page goes on by itself. */
@@ -215,7 +248,15 @@ function Cancel({ address, cancelled }: { address: DumpAddress; cancelled: (dump
 }
 
 /** @param force even where the last one is told to be there */
-export function AskAgain({ address, again, force = false }: { address: DumpAddress; again: () => void; force?: boolean }) {
+export function AskAgain({
+  address,
+  again,
+  force = false,
+}: {
+  address: DumpAddress;
+  again: () => void;
+  force?: boolean;
+}) {
   const [asking, setAsking] = useState<'no' | 'yes' | Trouble>('no');
   const ask = async (): Promise<void> => {
     setAsking('yes');
@@ -265,9 +306,10 @@ function Omitted({ of: dump, address }: { of: Dump; address: DumpAddress }) {
       <h2 id="omitted-heading">{count(omitted, 'document is', 'documents are')} incomplete</h2>
       <MissingFormats address={address} />
       <p>
-        <code>omitted.csv</code> in the archive names each file that is not there, with the reason: <code>missing</code> where the
-        document does not have the format, <code>corrupt</code>, <code>unreadable</code> or <code>too-large</code> where it could not
-        be taken as it should be. What these documents do have is in the archive.
+        <code>omitted.csv</code> in the archive names each file that is not there, with the reason: <code>missing</code>{' '}
+        where the document does not have the format, <code>corrupt</code>, <code>unreadable</code> or{' '}
+        <code>too-large</code> where it could not be taken as it should be. What these documents do have is in the
+        archive.
       </p>
     </section>
   );

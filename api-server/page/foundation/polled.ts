@@ -46,20 +46,21 @@ async function pollOn<Value>(
   signal: AbortSignal,
   tell: (change: (before: Polled<Value>) => Polled<Value>) => void,
 ): Promise<void> {
+  const isOver = (): boolean => signal.aborted;
   let failures = 0;
-  while (!signal.aborted) {
+  while (!isOver()) {
     await untilSeen(signal);
-    if (signal.aborted) return;
+    if (isOver()) return;
     let pause: number;
     try {
       const { value, next } = await poll(signal);
-      if (signal.aborted) return;
+      if (isOver()) return;
       failures = 0;
       tell(() => ({ state: 'known', value, at: Date.now() }));
       if (next === undefined) return;
       pause = next;
     } catch (thrown) {
-      if (signal.aborted) return;
+      if (isOver()) return;
       const error = knownError(thrown);
       if (!isPassing(error)) {
         tell(() => ({ state: 'failed', error }));
@@ -78,7 +79,8 @@ const isPassing = (error: Trouble): boolean =>
   !(error instanceof RefusedError) || error.problem.status === 429 || error.problem.status >= 500;
 
 const pauseAfter = (error: Trouble, failures: number): number =>
-  (error instanceof RefusedError ? error.retryAfter : undefined) ?? Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures);
+  (error instanceof RefusedError ? error.retryAfter : undefined) ??
+  Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures);
 
 function untilSeen(signal: AbortSignal): Promise<void> {
   if (document.visibilityState === 'visible') return Promise.resolve();
