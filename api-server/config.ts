@@ -99,6 +99,10 @@ const environment = z
     BROKER_DIALECT: z.enum(DIALECT_NAMES, `must be one of ${DIALECT_NAMES.join(', ')}`).optional(),
     BROKER_CA: authority.optional(),
     BROKER_OPERATOR_PASSCODE: z.string().optional(),
+    BROKER_MANAGEMENT_URL: z
+      .string()
+      .refine(url(['http:', 'https:']), 'must be a URL that starts with http:// or https://')
+      .optional(),
     SEARCH_URL: searchUrl,
     ...storage,
     PACKAGER_KEY: z
@@ -145,6 +149,8 @@ export function readApiServerConfig(env: Readonly<Record<string, string | undefi
     brokerAuthority: value.BROKER_CA,
     /** Of the account `operator`, for those who ask how the queues are. Undefined: the api-server asks as itself. */
     brokerOperatorPasscode: value.BROKER_OPERATOR_PASSCODE,
+    /** Of RabbitMQ's HTTP API, for the same. */
+    brokerManagementUrl: value.BROKER_MANAGEMENT_URL,
     /** Undefined: the database searches. */
     searchUrl: value.SEARCH_URL,
     /** Undefined: archives are in `dataDir`/archives. */

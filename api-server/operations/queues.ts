@@ -18,7 +18,7 @@ import { ProblemError } from '../http/problems.js';
 
 export type BrokerAccess = Pick<
   ApiServerConfig,
-  'brokerUrls' | 'brokerOperatorPasscode' | 'brokerDialect' | 'brokerAuthority'
+  'brokerUrls' | 'brokerOperatorPasscode' | 'brokerManagementUrl' | 'brokerDialect' | 'brokerAuthority'
 >;
 
 /** @throws {ProblemError} `broker-unavailable`, `broker-refuses` */
@@ -34,11 +34,17 @@ export const redriveDeadLetters = (access: BrokerAccess): Promise<{ sent: number
 export const purgeDeadLetters = (access: BrokerAccess): Promise<number> => withBroker(access, purge);
 
 /** Of several addresses, the first that answers. */
-async function readFirst(urls: string, { brokerDialect, brokerAuthority }: BrokerAccess): Promise<QueuesStatus> {
+async function readFirst(
+  urls: string,
+  { brokerManagementUrl, brokerDialect, brokerAuthority }: BrokerAccess,
+): Promise<QueuesStatus> {
   let failure: unknown;
   for (const address of parseBrokerUrls(urls)) {
     try {
-      return await readStatus(address, { dialect: brokerDialect, authority: brokerAuthority });
+      return await readStatus(address, brokerManagementUrl, {
+        dialect: brokerDialect,
+        authority: brokerAuthority,
+      });
     } catch (error) {
       if (!(error instanceof BrokerUnavailableError)) throw error;
       failure ??= error;
@@ -91,6 +97,8 @@ async function answered<T>(access: BrokerAccess, ask: (urls: string) => Promise<
       const detail = 'The message broker cannot be reached: nobody knows how its queues are.';
       throw new ProblemError('broker-unavailable', detail, {}, { cause, headers: { 'Retry-After': '10' } });
     }
+    // BROKER_MANAGEMENT_URL is missing, and the broker tells of its queues there only.
+    if (cause instanceof RangeError) throw new ProblemError('broker-refuses', cause.message, {}, { cause });
     if (cause instanceof BrokerRefusedError || cause instanceof NoStatisticsError) {
       throw new ProblemError('broker-refuses', `${cause.message} ${remedy(access)}`, {}, { cause });
     }
