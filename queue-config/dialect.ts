@@ -18,8 +18,8 @@ export interface Dialect {
   sendHeaders(destination: Destination): Readonly<Record<string, string>>;
   /** Headers of a SEND whose message the broker may throw away at `expires`, in milliseconds since the epoch. */
   expiryHeaders(expires: number): Readonly<Record<string, string>>;
-  /** Headers of a SUBSCRIBE that holds at most `prefetch` unacknowledged messages. */
-  prefetchHeaders(prefetch: number): Readonly<Record<string, string>>;
+  /** Headers of each of the SUBSCRIBEs that together hold at most `prefetch` unacknowledged messages. */
+  prefetch(prefetch: number): readonly Readonly<Record<string, string>>[];
   /**
    * True where a connection makes a queue once, at its first SEND, and does not see that it has gone since: its later messages are
    * lost in silence. What belongs to a delivery then goes over a connection of the delivery's own.

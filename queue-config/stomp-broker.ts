@@ -1,5 +1,6 @@
 /** The broker port over STOMP 1.2. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { IMessage } from '@stomp/stompjs';
 import pRetry from 'p-retry';
 import {
   BrokerUnavailableError,
@@ -145,9 +146,8 @@ function startConsumer(
       connection.drop(new BrokerUnavailableError('the consumer was stopped'));
       throw new BrokerUnavailableError('the consumer was stopped');
     }
-    const headers = { ack: 'client-individual', ...connection.dialect.prefetchHeaders(prefetch) };
     try {
-      const subscription = connection.subscribe(connection.dialect.spell(destination), headers, (message) => {
+      const onMessage = (message: IMessage): void => {
         if (stopping.signal.aborted) return;
         const { delivery, end } = deliveryOf(connection, message, connectAny);
         const work = onDelivery(delivery).then(
@@ -161,8 +161,17 @@ function startConsumer(
         );
         running.add(work);
         void work.then(end).finally(() => running.delete(work));
+      };
+      const { dialect } = connection;
+      const subscriptions = dialect.prefetch(prefetch).map((headers) => {
+        const { confirmed } = connection.subscribe(
+          dialect.spell(destination),
+          { ack: 'client-individual', ...headers },
+          onMessage,
+        );
+        return confirmed;
       });
-      await subscription.confirmed;
+      await Promise.all(subscriptions);
     } catch (error) {
       connection.drop(error as Error);
       throw error;

@@ -16,7 +16,7 @@ export const activemq: Dialect = {
     ...(destination === DEAD_LETTERS ? { timestamp: '0' } : {}),
   }),
   expiryHeaders: (expires) => ({ expires: String(expires) }),
-  prefetchHeaders: (prefetch) => ({ 'activemq.prefetchSize': String(prefetch) }),
+  prefetch: (prefetch) => [{ 'activemq.prefetchSize': String(prefetch) }],
   drain: {
     subscribeHeaders: (fence, batch) => ({
       // No more of them in memory than are written in one go.

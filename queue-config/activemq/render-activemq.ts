@@ -1,5 +1,6 @@
 /** The configuration of ActiveMQ Classic, `activemq.xml`, from what an operator decides. */
 import { DEAD_LETTER_TTL, DEFAULT_EVENT_TTL } from '../delivery-rules.js';
+import { duration } from '../duration.js';
 
 /** What an operator decides, and three times that only tests change. Times are milliseconds. */
 export interface ActiveMQSettings {
@@ -187,16 +188,4 @@ export function renderActiveMQ(settings: ActiveMQSettings): string {
   </broker>
 </beans>
 `;
-}
-
-const UNITS = [
-  ['d', 86_400_000],
-  ['h', 3_600_000],
-  ['m', 60_000],
-  ['s', 1000],
-] as const;
-
-function duration(millis: number): string {
-  const [unit, length] = UNITS.find(([, candidate]) => millis % candidate === 0) ?? ['ms', 1];
-  return `${millis / length}${unit}`;
 }

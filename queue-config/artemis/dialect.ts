@@ -1,8 +1,11 @@
 /** How to speak to ActiveMQ Artemis. */
 import type { Dialect } from '../dialect.js';
 
-/** Bytes of unacknowledged messages that may be under way; Artemis counts bytes where others count messages. */
-const ONE_AT_A_TIME = 0;
+/**
+ * Bytes of unacknowledged messages that may be under way: Artemis counts bytes where others count messages. With none, a
+ * subscription has one message at a time.
+ */
+const ONE_MESSAGE = { 'subscription-type': 'ANYCAST', 'consumer-window-size': '0' };
 /** More than a drain reads before it acknowledges: a window that is full stays full. */
 const SOME_BATCHES = 8 * 1024 * 1024;
 
@@ -11,10 +14,10 @@ export const artemis: Dialect = {
   title: 'ActiveMQ Artemis',
   servers: /^(ActiveMQ-)?Artemis\//i,
   spell: (destination) => destination,
-  // Without a length, the body is a text message: an operator can read it in the broker's console.
+  // The prefix of the acceptor says the same; without either, a message to a queue that is not there is lost.
   sendHeaders: () => ({ 'destination-type': 'ANYCAST' }),
   expiryHeaders: (expires) => ({ expires: String(expires) }),
-  prefetchHeaders: () => ({ 'consumer-window-size': String(ONE_AT_A_TIME), 'subscription-type': 'ANYCAST' }),
+  prefetch: (prefetch) => Array.from({ length: prefetch }, () => ONE_MESSAGE),
   drain: {
     subscribeHeaders: (fence) => ({
       'subscription-type': 'ANYCAST',

@@ -8,7 +8,7 @@ export const adit: Dialect = {
   spell: (destination) => destination,
   sendHeaders: () => ({}),
   expiryHeaders: (expires) => ({ expires: String(expires) }),
-  prefetchHeaders: (prefetch) => ({ 'prefetch-count': String(prefetch) }),
+  prefetch: (prefetch) => [{ 'prefetch-count': String(prefetch) }],
   drain: {
     subscribeHeaders: () => ({ 'adit-drain': 'true' }),
     ack: 'client',

@@ -27,7 +27,7 @@ export const rabbitmq: Dialect = {
     expires: String(expires),
     expiration: String(Math.min(LONGEST_LIFE, Math.max(0, expires - Date.now()))),
   }),
-  prefetchHeaders: (prefetch) => ({ 'prefetch-count': String(prefetch) }),
+  prefetch: (prefetch) => [{ 'prefetch-count': String(prefetch) }],
   publishesApart: true,
   drain: {
     // Twice as many as are acknowledged in one go: others' fences, which are on their way back, must not stop the rest.

@@ -43,6 +43,8 @@ async function until(what: string, condition: () => boolean): Promise<void> {
 const bodies = (messages: readonly ReceivedMessage[]): string[] => messages.map(({ body }) => body);
 const numbers = (count: number): string[] => Array.from({ length: count }, (_, index) => String(index));
 /** A queue that no other test has touched. */
+/** A queue as those for requests are: any number of consumers at a time. */
+const freshWorkQueue = (): Destination => `/queue/docsets/check/t-${randomUUID()}` as Destination;
 const freshQueue = (): Destination => eventsOf(`t-${randomUUID()}`);
 
 function message(destination: Destination, body: string, more: Partial<OutgoingMessage> = {}): OutgoingMessage {
@@ -177,7 +179,7 @@ function describeTransport(connect: () => Broker): void {
 }
 
 async function shareBetweenTwo(broker: Broker): Promise<void> {
-  const queue = freshQueue();
+  const queue = freshWorkQueue();
   const texts = numbers(20);
   await publishAll(broker, queue, texts);
   const shares: { seen: string[]; running: number }[] = [0, 1].map(() => ({ seen: [], running: 0 }));
@@ -253,7 +255,7 @@ function describePublishing(connect: () => Broker): void {
 function describeConsuming(connect: () => Broker): void {
   it('hands out as many messages at a time as the prefetch says', async () => {
     const broker = connect();
-    const queue = freshQueue();
+    const queue = freshWorkQueue();
     await publishAll(broker, queue, numbers(5));
     const held: Delivery[] = [];
     const consumer = broker.consume(queue, { prefetch: 3 }, async (delivery) => {
@@ -268,7 +270,7 @@ function describeConsuming(connect: () => Broker): void {
 
   it('brings the unacknowledged back, in order and ahead of newer ones, when a consumer is lost', async () => {
     const broker = connect();
-    const queue = freshQueue();
+    const queue = freshWorkQueue();
     await publishAll(broker, queue, ['1', '2', '3']);
     const held: Delivery[] = [];
     let letGo: () => void = () => undefined;
@@ -297,7 +299,7 @@ function describeConsuming(connect: () => Broker): void {
 
   it('takes a delivery whose handler threw as not acknowledged, and goes on', async () => {
     const broker = connect();
-    const queue = freshQueue();
+    const queue = freshWorkQueue();
     await publishAll(broker, queue, ['hard']);
     let attempts = 0;
     const consumer = broker.consume(queue, { prefetch: 1 }, async (delivery) => {
@@ -311,7 +313,7 @@ function describeConsuming(connect: () => Broker): void {
 
   it('lets a consumer finish what it began when it is stopped', async () => {
     const broker = connect();
-    const queue = freshQueue();
+    const queue = freshWorkQueue();
     await publishAll(broker, queue, ['begun', 'waiting']);
     let began = false;
     let finish: () => void = () => undefined;

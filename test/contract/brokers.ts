@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DialectName } from '../../queue-config/index.js';
 import type { Account } from '../../queue-config/operations/accounts.js';
-import { startActiveMQ, startRabbitMQ, type ActiveMQFlavour, type ServerName } from '../servers/index.js';
+import { startActiveMQ, startArtemis, startRabbitMQ, type ActiveMQFlavour, type ServerName } from '../servers/index.js';
 import { buildBroker, removeBuild, startBrokerProcess } from './embedded-broker-process.js';
 
 export type Transport = 'stomp' | 'ws' | 'stomp+ssl' | 'wss';
@@ -37,7 +37,7 @@ export interface BrokerRow {
   start(): Promise<RunningBroker>;
 }
 
-export type BrokerKey = 'embedded' | 'activemq' | 'activemq-debian' | 'rabbitmq';
+export type BrokerKey = 'embedded' | 'activemq' | 'activemq-debian' | 'artemis' | 'rabbitmq';
 
 export const BROKERS: Readonly<Record<BrokerKey, BrokerRow>> = {
   embedded: {
@@ -69,6 +69,16 @@ export const BROKERS: Readonly<Record<BrokerKey, BrokerRow>> = {
     afterRefusal: 'a dead letter',
     afterKill: 'nothing comes back',
     start: () => startClassic('debian'),
+  },
+  artemis: {
+    title: 'ActiveMQ Artemis',
+    server: 'artemis',
+    dialect: 'artemis',
+    transports: ['stomp', 'ws', 'stomp+ssl', 'wss'],
+    hasRights: true,
+    afterRefusal: 'lost',
+    afterKill: 'nothing comes back',
+    start: startArtemisBroker,
   },
   rabbitmq: {
     title: 'RabbitMQ',
@@ -109,6 +119,22 @@ async function startClassic(flavour: ActiveMQFlavour): Promise<RunningBroker> {
       await activemq.restart();
     },
     stop: () => activemq.close(),
+  };
+}
+
+async function startArtemisBroker(): Promise<RunningBroker> {
+  const artemis = await startArtemis();
+  return {
+    get pid() {
+      return artemis.pid;
+    },
+    authority: artemis.authority,
+    url: (transport, account = 'operator') => artemis.url(transport, account),
+    async killAndRestart() {
+      await artemis.kill();
+      await artemis.restart();
+    },
+    stop: () => artemis.close(),
   };
 }
 

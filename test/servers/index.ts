@@ -2,6 +2,7 @@
 import { describe, test } from '@jest/globals';
 import { findActiveMQ } from './activemq.js';
 import { findChromium } from './chromium.js';
+import { findArtemis } from './artemis.js';
 import { findOpenSearch } from './opensearch.js';
 import { findPostgreSQL } from './postgresql.js';
 import { findRabbitMQ } from './rabbitmq.js';
@@ -9,6 +10,8 @@ import { findRadosgw } from './radosgw.js';
 
 export * from './activemq.js';
 export * from './chromium.js';
+export * from './artemis.js';
+export * from './certificates.js';
 export * from './free-ports.js';
 export * from './opensearch.js';
 export * from './postgresql.js';
@@ -24,6 +27,7 @@ const FOUND = {
   activemq: () => findActiveMQ() !== undefined,
   'activemq-debian': () => findActiveMQ('debian') !== undefined,
   chromium: () => findChromium() !== undefined,
+  artemis: () => findArtemis() !== undefined,
   opensearch: () => findOpenSearch() !== undefined,
   postgresql: () => findPostgreSQL() !== undefined,
   rabbitmq: findRabbitMQ,

@@ -4,7 +4,7 @@
 #   test/servers/install.sh                        all of them
 #   test/servers/install.sh activemq postgresql    only these
 #
-# Servers: activemq, activemq-debian, opensearch, postgresql, rabbitmq, radosgw; and chromium, the browser in which the page is tested;
+# Servers: activemq, activemq-debian, artemis, opensearch, postgresql, rabbitmq, radosgw; and chromium, the browser in which the page is tested;
 # readers, the programs with which people open archives; and examples, what the examples for miners are written in.
 # For Debian 12, as root (or with sudo).
 # What no Debian package brings goes to $ADIT_SERVERS (default: adit-servers in the user's cache folder).
@@ -62,6 +62,23 @@ install_activemq() {
 install_activemq_debian() {
   [ "$(java_major)" -ge 11 ] || install_packages openjdk-17-jre-headless
   install_packages activemq libxstream-java
+}
+
+# ActiveMQ Artemis' modules at the version that artemis/pom.xml pins.
+install_artemis() {
+  local pom=$here/artemis/pom.xml version target building
+  version=$(sed -n 's:.*<artemis.version>\(.*\)</artemis.version>.*:\1:p' "$pom")
+  target=$cache/artemis-$version
+  # Certificates for its TLS, and for that of ActiveMQ, are made with it.
+  command -v openssl >/dev/null || install_packages openssl
+  [ -d "$target" ] && return
+  [ "$(java_major)" -ge 17 ] || install_packages openjdk-17-jre-headless
+  command -v mvn >/dev/null || install_packages maven
+  mkdir -p "$cache"
+  building=$(mktemp -d "$cache/building.XXXXXX")
+  mvn -q -B -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$building/lib"
+  mv -T "$building/lib" "$target" 2>/dev/null || [ -d "$target" ]
+  rm -rf "$building"
 }
 
 # OpenSearch's modules at the version that opensearch/pom.xml pins.
@@ -125,12 +142,12 @@ install_examples() {
   cp "$wanted" "$target/requirements.txt"
 }
 
-[ $# -gt 0 ] || set -- activemq activemq-debian chromium opensearch postgresql rabbitmq radosgw readers examples
+[ $# -gt 0 ] || set -- activemq activemq-debian artemis chromium opensearch postgresql rabbitmq radosgw readers examples
 for server in "$@"; do
   case $server in
-    activemq | activemq-debian | chromium | opensearch | postgresql | rabbitmq | radosgw | readers | examples) "install_${server//-/_}" ;;
+    activemq | activemq-debian | artemis | chromium | opensearch | postgresql | rabbitmq | radosgw | readers | examples) "install_${server//-/_}" ;;
     *)
-      echo "install.sh: no such server: $server (activemq, activemq-debian, chromium, opensearch, postgresql, rabbitmq, radosgw, readers, examples)" >&2
+      echo "install.sh: no such server: $server (activemq, activemq-debian, artemis, chromium, opensearch, postgresql, rabbitmq, radosgw, readers, examples)" >&2
       exit 2
       ;;
   esac

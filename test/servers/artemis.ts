@@ -1,0 +1,163 @@
+/** A real ActiveMQ Artemis on free ports, with the configuration that operators run. */
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  ARTEMIS_LOGIN,
+  ARTEMIS_ROLES,
+  DEFAULT_ARTEMIS_SETTINGS,
+  renderArtemis,
+  renderArtemisUsers,
+  type ArtemisSettings,
+} from '../../queue-config/artemis/render-artemis.js';
+import type { Account } from '../../queue-config/operations/accounts.js';
+import { cacheFolder } from './cache-folder.js';
+import { makeCertificates } from './certificates.js';
+import { freePorts } from './free-ports.js';
+import { makeRunFolder } from './run-folder.js';
+import { findProgram, startServerProcess, type ServerProcess } from './server-process.js';
+import { connectStomp } from './stomp-peer.js';
+import { Hopeless, waitUntil } from './wait-until.js';
+
+export interface ArtemisInstallation {
+  readonly java: string;
+  readonly classpath: string;
+}
+
+export interface ArtemisOptions {
+  /** Other than what operators run. */
+  settings?: Partial<ArtemisSettings>;
+  /** Another `broker.xml` than Adit's, with the same placeholders. */
+  configuration?: string;
+  /** Largest heap, in MiB. */
+  heapMiB?: number;
+}
+
+export interface Artemis {
+  readonly version: string;
+  /** STOMP over TCP and over WebSocket. */
+  readonly port: number;
+  /** The same with TLS. */
+  readonly tlsPort: number;
+  /** PEM; what its certificate is to be trusted by. */
+  readonly authority: string;
+  readonly authorityFile: string;
+  readonly passcodes: Readonly<Record<Account, string>>;
+  readonly pid: number;
+  url(transport: 'stomp' | 'ws' | 'stomp+ssl' | 'wss', account: Account): string;
+  /** Shuts down cleanly; data and ports are kept for `restart`. */
+  stop(): Promise<void>;
+  /** `kill -9`; likewise. */
+  kill(): Promise<void>;
+  restart(): Promise<void>;
+  freeze(): void;
+  thaw(): void;
+  /** Ends the broker for good and deletes its data. */
+  close(): Promise<void>;
+  log(characters?: number): string;
+}
+
+const POM = new URL('./artemis/pom.xml', import.meta.url);
+
+/** The Artemis that is installed, at the release that `artemis/pom.xml` pins. */
+export function findArtemis(): ArtemisInstallation | undefined {
+  const java = findProgram('java');
+  const version = /<artemis\.version>([^<]+)</.exec(readFileSync(POM, 'utf8'))?.[1];
+  if (version === undefined) throw new Error(`${fileURLToPath(POM)} names no artemis.version`);
+  const libraries = join(cacheFolder(), `artemis-${version}`);
+  return java === undefined || !existsSync(libraries) ? undefined : { java, classpath: `${libraries}/*` };
+}
+
+/** Starts a broker; resolves when it accepts connections. */
+export async function startArtemis(options: ArtemisOptions = {}): Promise<Artemis> {
+  const installation = findArtemis();
+  if (installation === undefined) throw new Error('Artemis is not installed: test/servers/install.sh artemis');
+  const folder = makeRunFolder('artemis');
+  const [port = 0, tlsPort = 0] = await freePorts(2);
+  const certificates = makeCertificates(folder.path);
+  const passcode = (): string => randomBytes(12).toString('hex');
+  const passcodes = { 'api-server': passcode(), packager: passcode(), operator: passcode() };
+  const settings = { ...DEFAULT_ARTEMIS_SETTINGS, tls: true, ...options.settings };
+  const etc = join(folder.path, 'etc');
+  // The broker looks for their files beside login.config; of an embedded one, any *.properties in etc are its own.
+  const accounts = join(folder.path, 'accounts');
+  for (const each of [etc, accounts]) mkdirSync(each);
+  writeFileSync(join(etc, 'broker.xml'), options.configuration ?? renderArtemis(settings));
+  writeFileSync(join(accounts, 'artemis-users.properties'), renderArtemisUsers(passcodes));
+  writeFileSync(join(accounts, 'artemis-roles.properties'), ARTEMIS_ROLES);
+  writeFileSync(join(accounts, 'login.config'), ARTEMIS_LOGIN);
+  const logFile = join(folder.path, 'artemis.log');
+  const launch = (): ServerProcess =>
+    startServerProcess({
+      command: installation.java,
+      args: [
+        '-Xms64m',
+        `-Xmx${options.heapMiB ?? 384}m`,
+        '-XX:+UseSerialGC',
+        '-XX:TieredStopAtLevel=1',
+        '-XX:+ExitOnOutOfMemoryError',
+        // One line for each operation, otherwise.
+        '-Dorg.slf4j.simpleLogger.log.org.apache.activemq.audit=off',
+        `-Djava.security.auth.login.config=${join(accounts, 'login.config')}`,
+        `-Ddata.dir=${join(folder.path, 'data')}`,
+        '-cp',
+        installation.classpath,
+        'org.apache.activemq.artemis.core.server.embedded.Main',
+        folder.path,
+      ],
+      logFile,
+      cwd: folder.path,
+      env: {
+        BROKER_HOST: '127.0.0.1',
+        BROKER_STOMP_PORT: String(port),
+        BROKER_TLS_HOST: '127.0.0.1',
+        BROKER_TLS_PORT: String(tlsPort),
+        BROKER_KEYSTORE: certificates.keyStoreFile,
+        BROKER_KEYSTORE_PASSWORD: certificates.keyStorePassword,
+      },
+    });
+  const url: Artemis['url'] = (transport, account) => {
+    const isTls = transport === 'stomp+ssl' || transport === 'wss';
+    return `${transport}://${account}:${passcodes[account]}@127.0.0.1:${isTls ? tlsPort : port}`;
+  };
+  let broker = launch();
+  const answers = async (): Promise<string> => {
+    if (!broker.running()) throw new Hopeless(`Artemis has ended:\n${broker.log()}`);
+    const peer = await connectStomp(url('stomp', 'operator'));
+    await peer.disconnect();
+    return peer.connected.headers['server'] ?? '';
+  };
+  const up = (): Promise<string> => waitUntil('Artemis answers STOMP', answers, { deadlineMs: 60_000 });
+  const server = await up().catch(async (error: unknown) => {
+    await broker.kill();
+    folder.remove();
+    throw error;
+  });
+  return {
+    version: /Artemis\/(\S+)/.exec(server)?.[1] ?? server,
+    port,
+    tlsPort,
+    authority: certificates.authority,
+    authorityFile: certificates.authorityFile,
+    passcodes,
+    get pid() {
+      return broker.pid;
+    },
+    url,
+    stop: () => broker.stop(),
+    kill: () => broker.kill(),
+    async restart() {
+      await broker.stop();
+      broker = launch();
+      await up();
+    },
+    freeze: () => broker.freeze(),
+    thaw: () => broker.thaw(),
+    async close() {
+      await broker.kill();
+      folder.remove();
+    },
+    log: (characters) => broker.log(characters),
+  };
+}
