@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import ms from 'ms';
 import { DEFAULT_ACTIVEMQ_SETTINGS } from '../queue-config/activemq/render-activemq.js';
+import type { Account } from '../queue-config/operations/accounts.js';
 import { DEFAULT_RABBITMQ_SETTINGS } from '../queue-config/rabbitmq/render-rabbitmq.js';
 import { print } from './miner-settings.js';
 import type { CheckCommandOptions } from './queues-check.js';
 import type { QueueOptions } from './queues-status.js';
 
 interface RenderOptions {
-  broker: 'activemq' | 'rabbitmq';
+  broker: 'activemq' | 'artemis' | 'rabbitmq';
   eventTtl: number;
   requestTtl: number;
   idleQueue: number;
@@ -29,8 +30,8 @@ const SHORTEST_IDLE = '10m';
 const LONGEST_CHECK = ms('45s');
 
 const RENDER_HELP = `
-RabbitMQ's files have the passcodes in them, as hashes: BROKER_API_SERVER_PASSCODE, BROKER_PACKAGER_PASSCODE and
-BROKER_OPERATOR_PASSCODE. An account whose passcode is not set cannot get in.`;
+The files of Artemis and of RabbitMQ have the passcodes in them, as hashes: BROKER_API_SERVER_PASSCODE, BROKER_PACKAGER_PASSCODE
+and BROKER_OPERATOR_PASSCODE. An account whose passcode is not set cannot get in.`;
 
 const CHECK_HELP = `
 The broker is BROKER_URL; BROKER_API_SERVER_PASSCODE, BROKER_PACKAGER_PASSCODE and BROKER_OPERATOR_PASSCODE are the passcodes of its accounts.
@@ -41,7 +42,9 @@ export function addQueueCommands(queues: Command): void {
   queues
     .command('render')
     .description('write the configuration of a broker')
-    .addOption(new Option('--broker <broker>', 'which').choices(['activemq', 'rabbitmq']).makeOptionMandatory())
+    .addOption(
+      new Option('--broker <broker>', 'which').choices(['activemq', 'artemis', 'rabbitmq']).makeOptionMandatory(),
+    )
     .addOption(time('--event-ttl', 'how long an event lives at the most, whatever packagers say', eventTtlMs))
     .addOption(time('--request-ttl', 'REQUEST_TTL of the api-servers, or longer', requestTtlMs))
     .addOption(
@@ -58,7 +61,7 @@ export function addQueueCommands(queues: Command): void {
     .addOption(
       new Option(
         '--disk <size>',
-        'for its journal, such as "4 gb"; BROKER_STORE_LIMIT goes before it (RabbitMQ: what has to stay free)',
+        'for its journal, such as "4 gb"; BROKER_STORE_LIMIT goes before it (Artemis: for what one queue has beyond the memory; RabbitMQ: what has to stay free)',
       )
         .argParser(readSize)
         .default(disk),
@@ -67,7 +70,7 @@ export function addQueueCommands(queues: Command): void {
     .option('--folder <path>', 'RabbitMQ: where the files will lie for the broker', DEFAULT_RABBITMQ_SETTINGS.folder)
     .option(
       '--tls',
-      'RabbitMQ: with ca.pem, certificate.pem and key.pem from tls/ in that folder, and nothing without TLS',
+      'with TLS, and without it for the own machine only (RabbitMQ: with ca.pem, certificate.pem and key.pem from tls/ in that folder, and nothing without TLS)',
     )
     .option('--output <folder>', 'write the files there, rather than print them')
     .addHelpText('after', RENDER_HELP)
@@ -123,27 +126,39 @@ async function renderFiles(options: RenderOptions): Promise<(readonly [string, s
     deadLetterMs: options.deadLetter,
     memoryPercent: options.memory,
     disk: options.disk,
+    tls: options.tls ?? false,
   };
   switch (options.broker) {
     case 'activemq': {
       const { renderActiveMQ } = await import('../queue-config/activemq/render-activemq.js');
       return [['activemq.xml', renderActiveMQ({ ...DEFAULT_ACTIVEMQ_SETTINGS, ...decided })]];
     }
+    case 'artemis': {
+      const { DEFAULT_ARTEMIS_SETTINGS, renderArtemisFiles } =
+        await import('../queue-config/artemis/render-artemis.js');
+      return Object.entries(renderArtemisFiles({ ...DEFAULT_ARTEMIS_SETTINGS, ...decided }, await readPasscodes()));
+    }
     case 'rabbitmq': {
       const { renderRabbitMQ } = await import('../queue-config/rabbitmq/render-rabbitmq.js');
-      const { ACCOUNTS, passcodeVariable } = await import('../queue-config/operations/accounts.js');
-      const passcodes: Partial<Record<(typeof ACCOUNTS)[number], string>> = {};
-      for (const account of ACCOUNTS) {
-        const passcode = process.env[passcodeVariable(account)];
-        if (passcode) passcodes[account] = passcode;
-        else process.stderr.write(`${passcodeVariable(account)} is not set: "${account}" will not get in.\n`);
-      }
-      const { folder, vhost: virtualHost, tls = false } = options;
+      const passcodes = await readPasscodes();
+      const { folder, vhost: virtualHost } = options;
       return Object.entries(
-        renderRabbitMQ({ ...DEFAULT_RABBITMQ_SETTINGS, ...decided, folder, virtualHost, tls, passcodes }),
+        renderRabbitMQ({ ...DEFAULT_RABBITMQ_SETTINGS, ...decided, folder, virtualHost, passcodes }),
       );
     }
   }
+}
+
+/** Those that are set; what is missing is told. */
+async function readPasscodes(): Promise<Partial<Record<Account, string>>> {
+  const { ACCOUNTS, passcodeVariable } = await import('../queue-config/operations/accounts.js');
+  const passcodes: Partial<Record<Account, string>> = {};
+  for (const account of ACCOUNTS) {
+    const passcode = process.env[passcodeVariable(account)];
+    if (passcode) passcodes[account] = passcode;
+    else process.stderr.write(`${passcodeVariable(account)} is not set: "${account}" will not get in.\n`);
+  }
+  return passcodes;
 }
 
 const time = (flag: string, description: string, fallback: number): Option =>

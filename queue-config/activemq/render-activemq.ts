@@ -16,6 +16,8 @@ export interface ActiveMQSettings {
   readonly memoryPercent: number;
   /** Most that the journal may take on disk, as ActiveMQ spells it: `4 gb`. */
   readonly disk: string;
+  /** True: there are ports with TLS, and those without are for the broker's own machine only. */
+  readonly tls: boolean;
   /** How often idle queues are looked for. */
   readonly sweepMs: number;
   /** How often expired messages are looked for. */
@@ -29,19 +31,43 @@ export const DEFAULT_ACTIVEMQ_SETTINGS: ActiveMQSettings = {
   deadLetterMs: DEAD_LETTER_TTL,
   memoryPercent: 60,
   disk: '4 gb',
+  tls: false,
   sweepMs: 60_000,
   expiryMs: 30_000,
 };
 
+const STOMP_OPTIONS =
+  'maximumConnections=2000&amp;wireFormat.maxDataLength=1048576&amp;transport.tcpNoDelay=true&amp;transport.soTimeout=0';
+const WS_OPTIONS =
+  'maximumConnections=2000&amp;wireFormat.maxDataLength=1048576&amp;websocket.maxTextMessageSize=1048576&amp;websocket.maxBinaryMessageSize=1048576';
+
+const TLS_VARIABLES = `    BROKER_TLS_HOST                    address to listen on with TLS
+    BROKER_TLS_PORT, BROKER_WSS_PORT   ports to listen on with TLS
+    BROKER_WSS_SCHEME                  \`wss\`; \`stomp+ssl\` where the build has no WebSocket transport (Debian's)
+    BROKER_KEYSTORE                    file with the certificate and its key, PKCS 12
+    BROKER_KEYSTORE_PASSWORD           opens it
+`;
+const SSL_CONTEXT = `    <sslContext>
+      <sslContext keyStore="file:\${BROKER_KEYSTORE}" keyStoreType="PKCS12" keyStorePassword="\${BROKER_KEYSTORE_PASSWORD}"/>
+    </sslContext>
+
+`;
+const TLS_CONNECTORS = `      <transportConnector name="stomps"
+        uri="stomp+ssl://\${BROKER_TLS_HOST:0.0.0.0}:\${BROKER_TLS_PORT:61612}?${STOMP_OPTIONS}&amp;transport.enabledProtocols=TLSv1.2,TLSv1.3"/>
+      <transportConnector name="wss"
+        uri="\${BROKER_WSS_SCHEME:wss}://\${BROKER_TLS_HOST:0.0.0.0}:\${BROKER_WSS_PORT:61615}?${WS_OPTIONS}"/>
+`;
+
 /** The whole file. ActiveMQ has one ceiling for all queues, so it is the longer of the two lives. */
 export function renderActiveMQ(settings: ActiveMQSettings): string {
-  const { eventTtlMs, requestTtlMs, idleQueueMs, deadLetterMs, memoryPercent, disk, sweepMs, expiryMs } = settings;
+  const { eventTtlMs, requestTtlMs, idleQueueMs, deadLetterMs, memoryPercent, disk, tls, sweepMs, expiryMs } = settings;
   const ceiling = Math.max(eventTtlMs, requestTtlMs);
   // Options without their hyphens, two of which would end a comment.
   const command = [
     `event-ttl ${duration(eventTtlMs)}, request-ttl ${duration(requestTtlMs)}, idle-queue ${duration(idleQueueMs)},`,
-    `dead-letter ${duration(deadLetterMs)}, memory ${memoryPercent}, disk ${disk}.`,
+    `dead-letter ${duration(deadLetterMs)}, memory ${memoryPercent}, disk ${disk}${tls ? ', tls' : ''}.`,
   ].join(' ');
+  const host = tls ? '127.0.0.1' : '0.0.0.0';
   const deadLetters = `<deadLetterStrategy>
               <sharedDeadLetterStrategy processExpired="false" processNonPersistent="true" expiration="${deadLetterMs}">
                 <deadLetterQueue>
@@ -63,7 +89,7 @@ export function renderActiveMQ(settings: ActiveMQSettings): string {
     BROKER_STOMP_PORT, BROKER_WS_PORT  ports to listen on
     BROKER_WS_SCHEME                   \`ws\`; \`stomp\` where the build has no WebSocket transport (Debian's)
     BROKER_STORE_LIMIT                 most that the journal may take on disk
-  The schema of the file takes no placeholder where a number belongs, so these stand in it, in milliseconds:
+${tls ? TLS_VARIABLES : ''}  The schema of the file takes no placeholder where a number belongs, so these stand in it, in milliseconds:
     ttlCeiling, zeroExpirationOverride  how long any message lives at the most, and one that says nothing of it
     inactiveTimeoutBeforeGC             how long an empty progress queue stays; longer than a packager is ever silent (2 min)
     schedulePeriodForDestinationPurge   how often idle queues are looked for
@@ -143,12 +169,12 @@ export function renderActiveMQ(settings: ActiveMQSettings): string {
       </systemUsage>
     </systemUsage>
 
-    <transportConnectors>
+${tls ? SSL_CONTEXT : ''}    <transportConnectors>
       <transportConnector name="stomp"
-        uri="stomp://\${BROKER_HOST:0.0.0.0}:\${BROKER_STOMP_PORT:61613}?maximumConnections=2000&amp;wireFormat.maxDataLength=1048576&amp;transport.tcpNoDelay=true&amp;transport.soTimeout=0"/>
+        uri="stomp://\${BROKER_HOST:${host}}:\${BROKER_STOMP_PORT:61613}?${STOMP_OPTIONS}"/>
       <transportConnector name="ws"
-        uri="\${BROKER_WS_SCHEME:ws}://\${BROKER_HOST:0.0.0.0}:\${BROKER_WS_PORT:61614}?maximumConnections=2000&amp;wireFormat.maxDataLength=1048576&amp;websocket.maxTextMessageSize=1048576&amp;websocket.maxBinaryMessageSize=1048576"/>
-    </transportConnectors>
+        uri="\${BROKER_WS_SCHEME:ws}://\${BROKER_HOST:${host}}:\${BROKER_WS_PORT:61614}?${WS_OPTIONS}"/>
+${tls ? TLS_CONNECTORS : ''}    </transportConnectors>
 
     <!-- The last plugin sees a call first: names become \`package.5\` before the rights are looked up. -->
     <plugins>

@@ -64,7 +64,7 @@ const TLS_VARIABLES = `    BROKER_TLS_HOST, BROKER_TLS_PORT  the same with TLS
 `;
 
 /** `broker.xml`. */
-export function renderArtemis(settings: ArtemisSettings): string {
+function renderArtemis(settings: ArtemisSettings): string {
   const { eventTtlMs, requestTtlMs, idleQueueMs, deadLetterMs, memoryPercent, disk, tls, sweepMs, expiryMs } = settings;
   // Options without their hyphens, two of which would end a comment.
   const command = [
@@ -247,15 +247,15 @@ function permissions({ make = 'operators', ...rights }: Rights): string {
     .join('\n');
 }
 
-/** \`artemis-roles.properties\`: which account has which role of broker.xml. */
-export const ARTEMIS_ROLES = `# The roles of broker.xml, and the account of each.
+/** `artemis-roles.properties`: which account has which role of broker.xml. */
+const ROLES = `# The roles of broker.xml, and the account of each.
 api-servers = api-server
 packagers = packager
 operators = operator
 `;
 
-/** \`login.config\`: accounts are in two files, and nobody else gets in. */
-export const ARTEMIS_LOGIN = `activemq {
+/** `login.config`: accounts are in two files, and nobody else gets in. */
+const LOGIN = `activemq {
   org.apache.activemq.artemis.spi.core.security.jaas.PropertiesLoginModule required
     reload=true
     org.apache.activemq.jaas.properties.user="artemis-users.properties"
@@ -264,14 +264,38 @@ export const ARTEMIS_LOGIN = `activemq {
 `;
 
 const ITERATIONS = 1024;
+const SALT_BYTES = 32;
 const DIGEST_BYTES = 64;
 
-/** \`artemis-users.properties\`: the digests of the passcodes, as Artemis makes them. */
-export function renderArtemisUsers(passcodes: Readonly<Record<Account, string>>): string {
+/**
+ * `artemis-users.properties`: the digests of the passcodes, as Artemis makes them. An account without a passcode is left out, and so
+ * does not get in.
+ */
+function renderUsers(passcodes: Readonly<Partial<Record<Account, string>>>): string {
   const lines = Object.entries(passcodes).map(([account, passcode]) => {
-    const salt = randomBytes(32);
+    const salt = randomBytes(SALT_BYTES);
     const digest = pbkdf2Sync(passcode, salt, ITERATIONS, DIGEST_BYTES, 'sha1');
-    return `${account} = ENC(${ITERATIONS}:${salt.toString('hex')}:${digest.toString('hex')})`;
+    return `${account} = ENC(${ITERATIONS}:${salt.toString('hex')}:${digest.toString('hex')})\n`;
   });
-  return `${['# The accounts of broker.xml. A passcode is not here: only what is made of it (PBKDF2 with HMAC-SHA1).', ...lines].join('\n')}\n`;
+  return `# The accounts of broker.xml. No passcode is here: only what is made of it (PBKDF2 with HMAC-SHA1).\n${lines.join('')}`;
 }
+
+/** All that an instance needs in its folder etc. */
+export function renderArtemisFiles(
+  settings: ArtemisSettings,
+  passcodes: Readonly<Partial<Record<Account, string>>>,
+): Readonly<Record<(typeof ARTEMIS_FILES)[number], string>> {
+  return {
+    'broker.xml': renderArtemis(settings),
+    'artemis-users.properties': renderUsers(passcodes),
+    'artemis-roles.properties': ROLES,
+    'login.config': LOGIN,
+  };
+}
+
+export const ARTEMIS_FILES = [
+  'broker.xml',
+  'artemis-users.properties',
+  'artemis-roles.properties',
+  'login.config',
+] as const;

@@ -54,7 +54,7 @@ export const BROKERS: Readonly<Record<BrokerKey, BrokerRow>> = {
     title: 'ActiveMQ Classic 6',
     server: 'activemq',
     dialect: 'activemq',
-    transports: ['stomp', 'ws'],
+    transports: ['stomp', 'ws', 'stomp+ssl', 'wss'],
     hasRights: true,
     afterRefusal: 'a dead letter',
     afterKill: 'nothing comes back',
@@ -108,7 +108,7 @@ async function startRabbit(): Promise<RunningBroker> {
 }
 
 async function startClassic(flavour: ActiveMQFlavour): Promise<RunningBroker> {
-  const activemq = await startActiveMQ({ flavour });
+  const activemq = await startActiveMQ({ flavour, tls: flavour === 'maven' });
   return {
     get pid() {
       return activemq.pid;

@@ -7,6 +7,7 @@ import { expect, test } from '@jest/globals';
 import { Command } from 'commander';
 import { addQueueCommands } from '../../cli/queues.js';
 import { DEFAULT_ACTIVEMQ_SETTINGS, renderActiveMQ } from '../../queue-config/activemq/render-activemq.js';
+import { DEFAULT_ARTEMIS_SETTINGS, renderArtemisFiles } from '../../queue-config/artemis/render-artemis.js';
 import { DEFAULT_RABBITMQ_SETTINGS, renderRabbitMQ } from '../../queue-config/rabbitmq/render-rabbitmq.js';
 import { captureOutput } from './capture-output.js';
 
@@ -35,6 +36,34 @@ test('what an operator decides comes into the file, and the head says it', async
   expect(xml).toContain('percentOfJvmHeap="40"');
   expect(xml).toContain('${BROKER_STORE_LIMIT:500 mb}');
   expect(xml).toContain('event-ttl 6h, request-ttl 36h, idle-queue 90m, dead-letter 30d, memory 40, disk 500 mb.');
+});
+
+test('for Artemis with the defaults, they are the files in the repository, to the byte', async () => {
+  const printed = await render('--broker', 'artemis');
+  for (const [name, text] of Object.entries(renderArtemisFiles(DEFAULT_ARTEMIS_SETTINGS, {}))) {
+    expect(text).toBe(readFileSync(new URL(`../../queue-config/artemis/${name}`, import.meta.url), 'utf8'));
+    expect(printed).toContain(`#### ${name}\n${text}`);
+  }
+});
+
+test('for Artemis, what an operator decides comes into the file, and TLS leaves the rest to the own machine', async () => {
+  const times = ['--event-ttl', '6h', '--request-ttl', '36h', '--idle-queue', '90m', '--dead-letter', '30d'];
+  const printed = await render('--broker', 'artemis', ...times, '--memory', '40', '--disk', '500 mb', '--tls');
+  expect(printed).toContain(
+    'event-ttl 6h, request-ttl 36h, idle-queue 90m, dead-letter 30d, memory 40, disk 500 mb, tls.',
+  );
+  expect(printed.match(/<(max-)?expiry-delay>(21600000|129600000|2592000000)</g)).toHaveLength(6);
+  expect(printed.match(/<auto-delete-queues-delay>5400000</g)).toHaveLength(2);
+  expect(printed).toContain('<global-max-size-percent-of-jvm-max-memory>40<');
+  expect(printed).toContain('<page-limit-bytes>500MB<');
+  expect(printed).toMatch(/BROKER_HOST:127\.0\.0\.1[^]*BROKER_TLS_HOST:0\.0\.0\.0[^\n]*sslEnabled=true/);
+});
+
+test('for ActiveMQ, TLS leaves the rest to the own machine', async () => {
+  const xml = await render('--broker', 'activemq', '--tls');
+  expect(xml).toContain('uri="stomp://${BROKER_HOST:127.0.0.1}:');
+  expect(xml).toContain('uri="stomp+ssl://${BROKER_TLS_HOST:0.0.0.0}:');
+  expect(xml).toContain('keyStorePassword="${BROKER_KEYSTORE_PASSWORD}"');
 });
 
 test('for RabbitMQ with the defaults, they are the files in the repository, to the byte', async () => {
@@ -90,7 +119,7 @@ interface Definitions {
 }
 
 test.each([
-  [['--broker', 'kafka'], /Allowed choices are activemq, rabbitmq/],
+  [['--broker', 'kafka'], /Allowed choices are activemq, artemis, rabbitmq/],
   [[], /--broker <broker>.*not specified/],
   [['--broker', 'activemq', '--idle-queue', '5m'], /10m or more/],
   [['--broker', 'activemq', '--event-ttl', '1 day'], /duration such as/],

@@ -9,6 +9,7 @@ import {
   type ActiveMQSettings,
 } from '../../queue-config/activemq/render-activemq.js';
 import { cacheFolder } from './cache-folder.js';
+import { makeCertificates } from './certificates.js';
 import { freePorts } from './free-ports.js';
 import { makeRunFolder } from './run-folder.js';
 import { findProgram, startServerProcess, type ServerProcess } from './server-process.js';
@@ -49,6 +50,8 @@ export interface ActiveMQOptions {
   beside?: ActiveMQ;
   /** Of its process. */
   env?: Record<string, string>;
+  /** With ports that speak TLS, beside the others. */
+  tls?: boolean;
 }
 
 /** What the broker says of a queue. */
@@ -77,6 +80,9 @@ export interface ActiveMQ {
   url(account: ActiveMQAccount): string;
   /** `ws://login:passcode@127.0.0.1:port`. @throws {Error} where the build has no WebSocket transport */
   wsUrl(account: ActiveMQAccount): string;
+  /** Where it was asked for: `stomp+ssl://…` and `wss://…`, and by what (PEM) its certificate is to be trusted. */
+  tlsUrl(scheme: 'stomp+ssl' | 'wss', account: ActiveMQAccount): string;
+  readonly authority: string | undefined;
   /**
    * Statistics of a queue by its canonical name (`/queue/package/5` or `package/5`), or undefined where the broker has none by
    * that name. Asking creates no queue and no consumer. Not on Debian's build (no XStream to write the answer with).
@@ -127,7 +133,8 @@ export async function startActiveMQ(options: ActiveMQOptions = {}): Promise<Acti
   const installation = findActiveMQ(options.flavour);
   if (installation === undefined) throw new Error('ActiveMQ is not installed: test/servers/install.sh activemq');
   const folder = makeRunFolder('activemq');
-  const [stompPort = 0, wsPort = 0] = await freePorts(2);
+  const [stompPort = 0, wsPort = 0, tlsPort = 0, wssPort = 0] = await freePorts(4);
+  const certificates = options.tls === true ? makeCertificates(folder.path) : undefined;
   const passcodes = options.beside?.passcodes ?? {
     'api-server': passcode(),
     packager: passcode(),
@@ -138,7 +145,13 @@ export async function startActiveMQ(options: ActiveMQOptions = {}): Promise<Acti
   const configuration = join(folder.path, 'activemq.xml');
   writeFileSync(
     configuration,
-    options.configuration ?? renderActiveMQ({ ...DEFAULT_ACTIVEMQ_SETTINGS, ...timesOf(options), ...options.settings }),
+    options.configuration ??
+      renderActiveMQ({
+        ...DEFAULT_ACTIVEMQ_SETTINGS,
+        ...timesOf(options),
+        tls: certificates !== undefined,
+        ...options.settings,
+      }),
   );
   const launch = (): ServerProcess =>
     startServerProcess({
@@ -150,6 +163,12 @@ export async function startActiveMQ(options: ActiveMQOptions = {}): Promise<Acti
         BROKER_STOMP_PORT: String(stompPort),
         BROKER_WS_PORT: String(wsPort),
         BROKER_WS_SCHEME: installation.webSocket ? 'ws' : 'stomp',
+        BROKER_TLS_HOST: '127.0.0.1',
+        BROKER_TLS_PORT: String(tlsPort),
+        BROKER_WSS_PORT: String(wssPort),
+        BROKER_WSS_SCHEME: installation.webSocket ? 'wss' : 'stomp+ssl',
+        BROKER_KEYSTORE: certificates?.keyStoreFile ?? '',
+        BROKER_KEYSTORE_PASSWORD: certificates?.keyStorePassword ?? '',
         BROKER_API_SERVER_PASSCODE: passcodes['api-server'],
         BROKER_PACKAGER_PASSCODE: passcodes.packager,
         BROKER_OPERATOR_PASSCODE: passcodes.operator,
@@ -196,6 +215,8 @@ export async function startActiveMQ(options: ActiveMQOptions = {}): Promise<Acti
       if (!installation.webSocket) throw new Error("Debian's ActiveMQ has no WebSocket transport");
       return address('ws', wsPort, account);
     },
+    tlsUrl: (scheme, account) => address(scheme, scheme === 'wss' ? wssPort : tlsPort, account),
+    authority: certificates?.authority,
     queue,
     consumerCount: async (name) => (await queue(name))?.consumers ?? 0,
     stop: () => broker.stop(),

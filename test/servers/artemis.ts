@@ -4,11 +4,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
-  ARTEMIS_LOGIN,
-  ARTEMIS_ROLES,
   DEFAULT_ARTEMIS_SETTINGS,
-  renderArtemis,
-  renderArtemisUsers,
+  renderArtemisFiles,
   type ArtemisSettings,
 } from '../../queue-config/artemis/render-artemis.js';
 import type { Account } from '../../queue-config/operations/accounts.js';
@@ -28,8 +25,8 @@ export interface ArtemisInstallation {
 export interface ArtemisOptions {
   /** Other than what operators run. */
   settings?: Partial<ArtemisSettings>;
-  /** Another `broker.xml` than Adit's, with the same placeholders. */
-  configuration?: string;
+  /** Other files than Adit's, with the same placeholders. */
+  files?: Readonly<Record<string, string>>;
   /** Largest heap, in MiB. */
   heapMiB?: number;
 }
@@ -83,10 +80,9 @@ export async function startArtemis(options: ArtemisOptions = {}): Promise<Artemi
   // The broker looks for their files beside login.config; of an embedded one, any *.properties in etc are its own.
   const accounts = join(folder.path, 'accounts');
   for (const each of [etc, accounts]) mkdirSync(each);
-  writeFileSync(join(etc, 'broker.xml'), options.configuration ?? renderArtemis(settings));
-  writeFileSync(join(accounts, 'artemis-users.properties'), renderArtemisUsers(passcodes));
-  writeFileSync(join(accounts, 'artemis-roles.properties'), ARTEMIS_ROLES);
-  writeFileSync(join(accounts, 'login.config'), ARTEMIS_LOGIN);
+  const files = { ...renderArtemisFiles(settings, passcodes), ...options.files };
+  for (const [name, text] of Object.entries(files))
+    writeFileSync(join(name === 'broker.xml' ? etc : accounts, name), text);
   const logFile = join(folder.path, 'artemis.log');
   const launch = (): ServerProcess =>
     startServerProcess({
