@@ -20,6 +20,7 @@ export async function runCheck({ eventTtl, wait, json }: CheckCommandOptions): P
     addresses: addresses as Record<Account, BrokerAddress>,
     ceilingMs: eventTtl,
     waitMs: wait,
+    managementUrl: process.env['BROKER_MANAGEMENT_URL'] || undefined,
   });
   const faults = findings.filter(({ verdict }) => verdict === 'wrong');
   if (faults.length > 0) process.exitCode = SOMETHING_IS_WRONG;

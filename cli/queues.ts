@@ -35,6 +35,7 @@ and BROKER_OPERATOR_PASSCODE. An account whose passcode is not set cannot get in
 
 const CHECK_HELP = `
 The broker is BROKER_URL; BROKER_API_SERVER_PASSCODE, BROKER_PACKAGER_PASSCODE and BROKER_OPERATOR_PASSCODE are the passcodes of its accounts.
+RabbitMQ tells most of it by HTTP only: BROKER_MANAGEMENT_URL, such as http://rabbitmq:15672.
 Exit code: 0, nothing is wrong; 2, something is; 1, it could not be checked.`;
 
 export function addQueueCommands(queues: Command): void {
@@ -100,7 +101,8 @@ function asOperator(command: Command): Command {
     .option('--json', 'answer in JSON, for programs')
     .addHelpText(
       'after',
-      '\nThe broker is BROKER_URL; BROKER_OPERATOR_PASSCODE is the passcode of its account "operator".',
+      '\nThe broker is BROKER_URL; BROKER_OPERATOR_PASSCODE is the passcode of its account "operator".\n' +
+        'RabbitMQ is asked by HTTP: BROKER_MANAGEMENT_URL, such as http://rabbitmq:15672.',
     );
 }
 

@@ -12,6 +12,8 @@ export interface Dialect {
   readonly servers: RegExp;
   /** The canonical name as this broker wants it. */
   spell(destination: Destination): string;
+  /** The other way round, where the broker does not take a canonical name even in a header (`reply-to`). */
+  canonical?(name: string): string;
   /** As `spell`, for a SEND, where that wants another. The fence of a drain goes to the queue itself. */
   spellForSend?(destination: Destination): string;
   /** Headers of a SEND to `destination`. */

@@ -12,6 +12,7 @@ import {
   type ReceivedMessage,
 } from './broker.js';
 import type { Destination } from './destinations.js';
+import { received } from './received.js';
 import type { StompConnection, Subscription } from './stomp-connection.js';
 
 /** ActiveMQ stops dispatching at 200 unacknowledged messages, so a fence behind them would never come. */
@@ -94,7 +95,7 @@ async function readFrom(
       batchCharacters += message.body.length;
     }
     if (batch.length < BATCH && batchCharacters < BATCH_CHARACTERS && kind !== 'end') continue;
-    if (batch.length > 0) await onBatch(batch.map(({ headers, body }) => ({ headers, body })));
+    if (batch.length > 0) await onBatch(batch.map((each) => received(connection, each)));
     read.messages += batch.length;
     read.characters += batchCharacters;
     // The fence is a message, the marker is not.

@@ -15,6 +15,7 @@ import { parseBrokerUrls, type BrokerAddress } from './broker-url.js';
 import type { Destination } from './destinations.js';
 import { createConnectionPool } from './connection-pool.js';
 import { drainQueue } from './drain.js';
+import { received } from './received.js';
 import { connect, type ConnectionOptions, type StompConnection } from './stomp-connection.js';
 
 export interface BrokerOptions {
@@ -115,12 +116,21 @@ function sendOn(connection: StompConnection, message: OutgoingMessage): Promise<
   const headers = {
     ...connection.dialect.sendHeaders(message.destination),
     ...message.headers,
+    ...replyAddress(connection, message.headers),
     // Left out rather than `persistent:false`, which some brokers read as something else.
     ...(message.persistent ? { persistent: 'true' } : {}),
     ...(message.expires === undefined ? {} : connection.dialect.expiryHeaders(message.expires)),
   };
   const { dialect } = connection;
   return connection.send((dialect.spellForSend ?? dialect.spell)(message.destination), headers, message.body);
+}
+
+/** RabbitMQ breaks off at an address that it cannot read. */
+function replyAddress({ dialect }: StompConnection, headers: OutgoingMessage['headers']): Record<string, string> {
+  const address = headers['reply-to'];
+  return address === undefined || dialect.canonical === undefined
+    ? {}
+    : { 'reply-to': dialect.spell(address as Destination) };
 }
 
 function startConsumer(
@@ -244,7 +254,7 @@ function deliveryOf(
     return opened;
   };
   const delivery: Delivery = {
-    message: { headers: message.headers, body: message.body },
+    message: received(connection, message),
     lost: connection.lost,
     async publish(outgoing) {
       if (connection.dialect.publishesApart !== true) return sendOn(connection, outgoing);

@@ -14,6 +14,7 @@ export const rabbitmq: Dialect = {
   servers: /^RabbitMQ\//i,
   // `/queue/` makes the queue where there is none, which nobody but the operator may do with a permanent one.
   spell: (destination) => `${PERMANENT.includes(destination) ? '/amq' : ''}/queue/${physicalName(destination)}`,
+  canonical: (name) => name.replace(/^\/queue\/package\.([A-Za-z0-9_-]+)$/, '/queue/package/$1'),
   // To an exchange: a SEND to a queue that is missing is confirmed, and lost.
   spellForSend(destination) {
     if (destination === DEAD_LETTERS) return `/exchange/${DEAD_LETTERS_EXCHANGE}`;

@@ -40,6 +40,8 @@ export interface Management {
   browse(name: string, count: number): Promise<ReceivedMessage[]>;
   /** The keys under which an exchange hands on, each with its queue; undefined where there is no such exchange. */
   bindings(exchange: string): Promise<{ readonly key: string; readonly queue: string }[] | undefined>;
+  /** Deletes a queue with what is on it, if it is there. */
+  deleteQueue(name: string): Promise<void>;
   /** By the broker's clock, to the second. */
   now(): Promise<Date>;
   /** Alarms under which senders wait: `memory`, `disk`. */
@@ -105,6 +107,9 @@ export function openManagement(address: ManagementAddress): Management {
         key,
         queue: destination,
       }));
+    },
+    async deleteQueue(name) {
+      await ask(address, 'DELETE', pathOf(name));
     },
     async now() {
       const { date } = await ask(address, 'GET', 'whoami');
@@ -172,7 +177,7 @@ function readMessage({ payload, payload_encoding: encoding, properties }: Messag
 /** @returns no body for 404 */
 async function ask(
   { url, login, passcode, authority }: ManagementAddress,
-  method: 'GET' | 'POST',
+  method: 'GET' | 'POST' | 'DELETE',
   path: string,
   content?: object,
 ): Promise<{ body: unknown; date: string }> {
@@ -197,6 +202,7 @@ async function ask(
     const date = answer.headers.date ?? '';
     if (status === 404) return { body: undefined, date };
     if (status >= 400 && status < 500) throw new BrokerRefusedError(`${url} refused ${path}: ${status} ${text}`);
+    if (status === 204) return { body: null, date };
     if (status !== 200) throw new BrokerUnavailableError(`${url} answered ${status}: ${text}`);
     return { body: JSON.parse(text), date };
   } catch (error) {

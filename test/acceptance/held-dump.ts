@@ -56,7 +56,7 @@ async function holdDumpOf(service: Service, apiEnv: Record<string, string>): Pro
   const path = `${docset}/dump?fmt=txt`;
   line.stallAt(STOP_AT);
   await miner.post(path);
-  await waitUntil('the dump is half done', () => line.bytes() > STOP_AT);
+  await waitUntil('the dump is half done', () => line.bytes() > STOP_AT, { deadlineMs: 60_000 });
   const held = await miner.pollUntil(path, 'the packager has taken it', ({ status }) => status !== 'accepted');
   if (held.done) throw new Error('the dump was over before it could be stopped');
   return {

@@ -7,6 +7,7 @@ import { startEmbeddedBroker, type EmbeddedBroker } from '../../queue-config/emb
 import { startActiveMQ } from '../servers/activemq.js';
 import { freePorts } from '../servers/free-ports.js';
 import { startPostgreSQL, type PostgreSQL } from '../servers/postgresql.js';
+import { startRabbitMQ } from '../servers/rabbitmq.js';
 import { startRadosgw, type Radosgw } from '../servers/radosgw.js';
 import { makeRunFolder } from '../servers/run-folder.js';
 
@@ -84,6 +85,32 @@ function embeddedStores(): Stores {
     close() {
       folder.remove();
       return Promise.resolve();
+    },
+  };
+}
+
+/** RabbitMQ and PostgreSQL, as operators run them; archives go to a folder. */
+export async function startRabbitMQStage(): Promise<Stage> {
+  const [rabbitmq, postgresql] = await Promise.all([startRabbitMQ(), startPostgreSQL()]);
+  return {
+    name: 'real',
+    broker: {
+      port: rabbitmq.stompPort,
+      url: (account) => rabbitmq.url(account),
+      async queue(name) {
+        const path = `queues/%2F/${name.replace('/queue/', '').replaceAll('/', '.')}`;
+        const found = (await rabbitmq.ask(path)) as { messages?: number; consumers?: number } | undefined;
+        return found && { size: found.messages ?? 0, consumers: found.consumers ?? 0 };
+      },
+      stop: () => rabbitmq.stop(),
+      restart: () => rabbitmq.restart(),
+    },
+    async makeStores() {
+      const stores = embeddedStores();
+      return { ...stores, env: { ...stores.env, DATABASE_URL: await postgresql.createDatabase() } };
+    },
+    async close() {
+      await Promise.all([rabbitmq.close(), postgresql.close()]);
     },
   };
 }

@@ -152,7 +152,12 @@ function describeTransport(connect: () => Broker): void {
   it('hands headers and body on as they were sent', async () => {
     const broker = connect();
     const queue = freshQueue();
-    const headers = { 'correlation-id': 'c-1', attempt: '2', 'content-type': 'text/plain' };
+    const headers = {
+      'correlation-id': 'c-1',
+      attempt: '2',
+      'content-type': 'text/plain',
+      'reply-to': eventsOf('5'),
+    };
     await broker.publish(message(queue, '\n Zwölf Öfen\r\n日本語 \u{1F600}: \\n\n', { headers }));
     const seen: ReceivedMessage[] = [];
     await broker.drain(queue, (batch) => Promise.resolve(void seen.push(...batch)));

@@ -42,8 +42,8 @@ export interface RabbitMQ {
   wsUrl(account: RabbitMQAccount): string;
   /** Of the HTTP API, without a login. */
   readonly managementUrl: string;
-  /** An answer of the HTTP API to the operator, or undefined for 404. */
-  ask(path: string): Promise<unknown>;
+  /** An answer of the HTTP API to the operator, or undefined for 404; with content, a PUT of it. A stock one takes it from `guest`. */
+  ask(path: string, content?: object): Promise<unknown>;
   /** Shuts down cleanly; data and ports are kept for `restart`. */
   stop(): Promise<void>;
   /** `kill -9`; data and ports are kept for `restart`. */
@@ -143,12 +143,14 @@ export async function startRabbitMQ(options: RabbitMQOptions = {}): Promise<Rabb
     url,
     wsUrl: (account) => `${wsScheme}://${login(account)}@127.0.0.1:${wsPort}/ws`,
     managementUrl,
-    async ask(path) {
+    async ask(path, content) {
       const authorization = `Basic ${Buffer.from(decodeURIComponent(login('operator'))).toString('base64')}`;
-      const answer = await fetch(`${managementUrl}/api/${path}`, { headers: { authorization } });
+      const change = content === undefined ? {} : { method: 'PUT', body: JSON.stringify(content) };
+      const answer = await fetch(`${managementUrl}/api/${path}`, { headers: { authorization }, ...change });
       if (answer.status === 404) return undefined;
       if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
-      return answer.json();
+      const text = await answer.text();
+      return text === '' ? undefined : JSON.parse(text);
     },
     stop: () => broker.stop(),
     kill: () => broker.kill(),

@@ -1,8 +1,11 @@
 /** Proves on the live broker that it is set up as the contract needs it. */
 import { BrokerRefusedError } from '../../broker.js';
+import type { DialectName } from '../../dialect.js';
 import { DEAD_LETTERS } from '../../destinations.js';
+import { rabbitmqPlan } from '../../rabbitmq/check.js';
 import { ceiling, clocks, deadLetters, existing, expiry, heartBeats } from './delivery.js';
 import { idleQueues, names, order, permanentQueues, STRAYS, workQueueOf } from './delivery.js';
+import type { Plan } from './plan.js';
 import { unproved, wrong, type Outcome, type Proof } from './proof.js';
 import { logins, rightsGranted, rightsRefused } from './rights.js';
 import { clear, openStage, type CheckOptions, type Stage } from './stage.js';
@@ -13,19 +16,13 @@ export interface Finding extends Outcome {
   readonly remedy: string;
 }
 
-/** In the order in which they are told; what comes first is often the cause of what follows. */
-const PROOFS: readonly Proof[] = [
-  rightsGranted,
-  rightsRefused,
-  names,
-  order,
-  expiry,
-  ceiling,
-  idleQueues,
-  deadLetters,
-  heartBeats,
-  clocks,
-];
+const activemqPlan: Plan = {
+  first: [permanentQueues, logins],
+  others: [rightsGranted, rightsRefused, names, order, expiry, ceiling, idleQueues, deadLetters, heartBeats, clocks],
+  clear: clearAll,
+};
+
+const planFor = (dialect: DialectName): Plan => (dialect === 'rabbitmq' ? rabbitmqPlan : activemqPlan);
 
 /**
  * One finding for each proof. No message stays on the broker; the empty queues of the check go as all idle ones do.
@@ -34,15 +31,16 @@ const PROOFS: readonly Proof[] = [
 export async function checkQueues(options: CheckOptions): Promise<Finding[]> {
   const stage = openStage(options);
   try {
-    await stage.as('operator');
-    // Before anything else: some of the attempts make queues where the broker lets them.
-    const first = [await findingOf(permanentQueues, stage), await findingOf(logins, stage)];
+    const { dialect } = await stage.as('operator');
+    const plan = planFor(dialect.name);
+    const first: Finding[] = [];
+    for (const proof of plan.first) first.push(await findingOf(proof, stage));
     // A login that is missing is told once; of what it would have shown nothing is known then.
     const ofRefusal = first.some(({ title, verdict }) => title === logins.title && verdict === 'wrong')
       ? unproved
       : wrong;
-    const others = await Promise.all(PROOFS.map((proof) => findingOf(proof, stage, ofRefusal)));
-    await clearAll(stage);
+    const others = await Promise.all(plan.others.map((proof) => findingOf(proof, stage, ofRefusal)));
+    await plan.clear(stage);
     return [...first, ...others];
   } finally {
     stage.close();

@@ -5,6 +5,7 @@ import type { IMessage } from '@stomp/stompjs';
 import { BrokerRefusedError, type ReceivedMessage } from '../../broker.js';
 import type { BrokerAddress } from '../../broker-url.js';
 import { eventsOf, type Destination } from '../../destinations.js';
+import { managementAddress, openManagement, type Management } from '../../rabbitmq/management.js';
 import { connect, type StompConnection } from '../../stomp-connection.js';
 import type { Account } from '../accounts.js';
 import { browse } from '../browse.js';
@@ -16,6 +17,8 @@ export interface CheckOptions {
   readonly ceilingMs: number;
   /** How long to wait for an idle queue to be removed, in milliseconds. */
   readonly waitMs: number;
+  /** Of the broker's HTTP API, where it has one that tells more than STOMP. */
+  readonly managementUrl?: string | undefined;
 }
 
 export interface Stage extends CheckOptions {
@@ -32,6 +35,8 @@ export interface Stage extends CheckOptions {
   statisticsOf(connection: StompConnection, queue: string): Promise<QueueStatistics | undefined>;
   /** A progress queue that nobody else knows. */
   freshEvents(): Destination;
+  /** The HTTP API, as the operator; undefined without its URL. */
+  readonly management: Management | undefined;
   /** All that `freshEvents` gave. */
   readonly events: readonly Destination[];
   close(): void;
@@ -48,11 +53,15 @@ export function openStage(options: CheckOptions): Stage {
     connections.push(connection);
     return connection;
   };
+  const { managementUrl, addresses } = options;
+  const management =
+    managementUrl === undefined ? undefined : openManagement(managementAddress(addresses.operator, managementUrl));
   let silence: NoStatisticsError | undefined;
   return {
     ...options,
     run,
     events,
+    management,
     open,
     as: (account) => open(options.addresses[account]),
     async statisticsOf(connection, queue) {
@@ -88,7 +97,11 @@ export function sendMarked(
   headers: Readonly<Record<string, string>> = {},
   body = 'a message of adit queues check',
 ): Promise<void> {
-  return connection.send(destination, { 'amq-msg-type': 'text', adit_check: run, ...headers }, body);
+  return connection.send(
+    connection.dialect.spell(destination as Destination),
+    { 'amq-msg-type': 'text', adit_check: run, ...headers },
+    body,
+  );
 }
 
 export const markedBy = ({ run }: Stage): string => `adit_check = '${run}'`;
@@ -104,7 +117,8 @@ export async function takeMarked(
   let full = (): void => undefined;
   const filled = new Promise<void>((resolve) => (full = resolve));
   const headers = { ack: 'client-individual', selector: markedBy(stage) };
-  const subscription = connection.subscribe(destination, headers, (message) => {
+  const name = connection.dialect.spell(destination as Destination);
+  const subscription = connection.subscribe(name, headers, (message) => {
     if (taken.length >= count) return;
     taken.push(message);
     if (refuse) message.nack();
