@@ -16,8 +16,8 @@ describeOn(['rabbitmq', 'postgresql'], 'on RabbitMQ and PostgreSQL', () => {
     const dump = await holdDump(stage);
     try {
       const queue = `/queue/package/${String(/docsets\/(.+)\/dump/.exec(dump.path)?.[1])}`;
-      await waitUntil('statistics tell of the queue', () => stage.broker.queue(queue));
-      expect((await stage.broker.queue(queue))?.consumers).toBe(0);
+      const hasNoConsumer = async (): Promise<boolean> => (await stage.broker.queue(queue))?.consumers === 0;
+      await waitUntil('statistics tell of the queue, and of no consumer', hasNoConsumer, { deadlineMs: 60_000 });
       await dump.packager.kill();
       await dump.anotherPackager();
       const done = await dump.miner.pollToEnd(dump.path, 120_000);
