@@ -50,7 +50,7 @@ export async function readStatus(
   const connection = await connect(address, { ...OPTIONS, ...told });
   try {
     if (connection.dialect.name === 'rabbitmq') {
-      const status = await readRabbitMQStatus(managementAddress(address, managementUrl), PERMANENT);
+      const status = await readRabbitMQStatus(managementAddress(address, managementUrl, told.authority), PERMANENT);
       await connection.close();
       return status;
     }

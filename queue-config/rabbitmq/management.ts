@@ -55,13 +55,14 @@ export interface Management {
 export function managementAddress(
   { login = '', passcode = '', virtualHost }: BrokerAddress,
   url: string | undefined,
+  authority?: string,
 ): ManagementAddress {
   if (!url) {
     throw new RangeError(
       'BROKER_MANAGEMENT_URL is not set: RabbitMQ tells of its queues by HTTP only, at http://rabbitmq:15672, for example.',
     );
   }
-  return { url, login, passcode, virtualHost };
+  return { url, login, passcode, virtualHost, authority };
 }
 
 const PATIENCE = 10_000;
