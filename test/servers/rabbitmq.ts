@@ -150,7 +150,7 @@ export async function startRabbitMQ(options: RabbitMQOptions = {}): Promise<Rabb
       if (answer.status === 404) return undefined;
       if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
       const text = await answer.text();
-      return text === '' ? undefined : JSON.parse(text);
+      return text === '' ? undefined : (JSON.parse(text) as unknown);
     },
     stop: () => broker.stop(),
     kill: () => broker.kill(),
