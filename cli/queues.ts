@@ -71,7 +71,7 @@ export function addQueueCommands(queues: Command): void {
     .option('--folder <path>', 'RabbitMQ: where the files will lie for the broker', DEFAULT_RABBITMQ_SETTINGS.folder)
     .option(
       '--tls',
-      'with TLS, and without it for the own machine only (RabbitMQ: with ca.pem, certificate.pem and key.pem from tls/ in that folder, and nothing without TLS)',
+      'with TLS, and without it for the own machine only (RabbitMQ: with ca.pem, certificate.pem and key.pem from tls/ in that folder)',
     )
     .option('--output <folder>', 'write the files there, rather than print them')
     .addHelpText('after', RENDER_HELP)

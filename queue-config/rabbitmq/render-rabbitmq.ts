@@ -29,7 +29,7 @@ export interface RabbitMQSettings {
   /** Where the files lie on the broker's machine. */
   readonly folder: string;
   readonly virtualHost: string;
-  /** True where clients connect by TLS, and by nothing else. */
+  /** True where clients connect by TLS, and without it from the broker's own machine only. */
   readonly tls: boolean;
   /** Passcodes of the accounts; without one, an account cannot get in. */
   readonly passcodes: Readonly<Partial<Record<RabbitMQAccount, string>>>;
@@ -38,6 +38,9 @@ export interface RabbitMQSettings {
   readonly stompPort: number;
   readonly webSocketPort: number;
   readonly managementPort: number;
+  readonly stompTlsPort: number;
+  readonly webSocketTlsPort: number;
+  readonly managementTlsPort: number;
 }
 
 export type RabbitMQAccount = 'api-server' | 'packager' | 'operator';
@@ -57,6 +60,9 @@ export const DEFAULT_RABBITMQ_SETTINGS: RabbitMQSettings = {
   stompPort: 61613,
   webSocketPort: 15674,
   managementPort: 15672,
+  stompTlsPort: 61614,
+  webSocketTlsPort: 15673,
+  managementTlsPort: 15671,
 };
 
 export type RabbitMQFile = 'rabbitmq.conf' | 'definitions.json' | 'enabled_plugins';
@@ -90,7 +96,7 @@ load_definitions = ${folder}/definitions.json
 
 # Clients speak STOMP, over TCP and WebSocket, and nothing else: by AMQP a packager could delete queues.
 listeners.tcp = none
-${settings.tls ? renderTls(settings) : renderPlain(settings)}
+${settings.tls ? renderTls(settings) : renderPlain(settings.host, settings)}
 stomp.default_vhost = ${virtualHost}
 stomp.implicit_connect = false
 # What a packager refuses (NACK) goes to the dead letters. The stock setting hands it out again at once, and without end.
@@ -114,7 +120,7 @@ collect_statistics_interval = 5000
 `;
 }
 
-function renderPlain({ host, stompPort, webSocketPort, managementPort }: RabbitMQSettings): string {
+function renderPlain(host: string, { stompPort, webSocketPort, managementPort }: RabbitMQSettings): string {
   return `stomp.listeners.tcp.1 = ${host}:${stompPort}
 web_stomp.tcp.ip = ${host}
 web_stomp.tcp.port = ${webSocketPort}
@@ -123,26 +129,27 @@ management.tcp.port = ${managementPort}
 `;
 }
 
-function renderTls({ host, stompPort, webSocketPort, managementPort, folder }: RabbitMQSettings): string {
+function renderTls(settings: RabbitMQSettings): string {
+  const { host, stompTlsPort, webSocketTlsPort, managementTlsPort, folder } = settings;
   const files = (prefix: string): string =>
     [
       `${prefix}.cacertfile = ${folder}/tls/ca.pem`,
       `${prefix}.certfile = ${folder}/tls/certificate.pem`,
       `${prefix}.keyfile = ${folder}/tls/key.pem`,
     ].join('\n');
-  return `# stomp+ssl:// and wss://. Clients log in with a passcode, not with a certificate of their own.
+  return `# Without TLS only from the machine itself.
+${renderPlain('127.0.0.1', settings)}
+# stomp+ssl://, wss:// and https://. Clients log in with a passcode, not with a certificate of their own.
 ${files('ssl_options')}
 ssl_options.verify = verify_none
 ssl_options.versions.1 = tlsv1.3
 ssl_options.versions.2 = tlsv1.2
-stomp.listeners.tcp = none
-stomp.listeners.ssl.1 = ${host}:${stompPort}
-web_stomp.tcp.listener = none
+stomp.listeners.ssl.1 = ${host}:${stompTlsPort}
 web_stomp.ssl.ip = ${host}
-web_stomp.ssl.port = ${webSocketPort}
+web_stomp.ssl.port = ${webSocketTlsPort}
 ${files('web_stomp.ssl')}
 management.ssl.ip = ${host}
-management.ssl.port = ${managementPort}
+management.ssl.port = ${managementTlsPort}
 ${files('management.ssl')}
 `;
 }

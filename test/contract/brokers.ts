@@ -84,7 +84,7 @@ export const BROKERS: Readonly<Record<BrokerKey, BrokerRow>> = {
     title: 'RabbitMQ',
     server: 'rabbitmq',
     dialect: 'rabbitmq',
-    transports: ['stomp', 'ws'],
+    transports: ['stomp', 'ws', 'stomp+ssl', 'wss'],
     hasRights: true,
     afterRefusal: 'a dead letter',
     afterKill: 'the last of it may come again',
@@ -93,12 +93,16 @@ export const BROKERS: Readonly<Record<BrokerKey, BrokerRow>> = {
 };
 
 async function startRabbit(): Promise<RunningBroker> {
-  const rabbitmq = await startRabbitMQ();
+  const rabbitmq = await startRabbitMQ({ tls: true });
   return {
     get pid() {
       return rabbitmq.pid;
     },
-    url: (transport, account = 'operator') => (transport === 'stomp' ? rabbitmq.url(account) : rabbitmq.wsUrl(account)),
+    authority: rabbitmq.authority,
+    url(transport, account = 'operator') {
+      if (transport === 'stomp') return rabbitmq.url(account);
+      return transport === 'ws' ? rabbitmq.wsUrl(account) : rabbitmq.tlsUrl(transport, account);
+    },
     async killAndRestart() {
       await rabbitmq.kill();
       await rabbitmq.restart();

@@ -1,6 +1,6 @@
 /** A real RabbitMQ on free ports, with the configuration that operators run: the program of Debian's package, not its service. */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import {
@@ -10,6 +10,7 @@ import {
   type RabbitMQFile,
   type RabbitMQSettings,
 } from '../../queue-config/rabbitmq/render-rabbitmq.js';
+import { makeCertificates, type Certificates } from './certificates.js';
 import { freePorts } from './free-ports.js';
 import { makeRunFolder } from './run-folder.js';
 import { findProgram, startServerProcess, type ServerProcess } from './server-process.js';
@@ -23,8 +24,8 @@ export interface RabbitMQOptions {
   settings?: Partial<RabbitMQSettings>;
   /** Changes the files that were rendered. */
   change?: (files: Readonly<Record<RabbitMQFile, string>>) => Readonly<Record<RabbitMQFile, string>>;
-  /** A certificate, its key and its authority, in PEM: then there is TLS, and nothing else. */
-  tls?: { readonly ca: string; readonly certificate: string; readonly key: string };
+  /** True where there is TLS as well, with a certificate of the test's own. */
+  tls?: boolean;
   /** True for what RabbitMQ is without any configuration of ours: the user `guest`, and the plugins switched on. */
   stock?: boolean;
 }
@@ -36,9 +37,13 @@ export interface RabbitMQ {
   readonly wsPort: number;
   readonly passcodes: Readonly<Record<RabbitMQAccount, string>>;
   readonly pid: number;
-  /** `stomp://login:passcode@127.0.0.1:port`, or with `stomp+ssl`. */
+  /** PEM; what clients trust. Undefined without TLS. */
+  readonly authority: string | undefined;
+  /** `stomp+ssl://…` or `wss://…/ws`. */
+  tlsUrl(scheme: 'stomp+ssl' | 'wss', account: RabbitMQAccount): string;
+  /** `stomp://login:passcode@127.0.0.1:port` */
   url(account: RabbitMQAccount): string;
-  /** `ws://login:passcode@127.0.0.1:port/ws`, or with `wss`. */
+  /** `ws://login:passcode@127.0.0.1:port/ws` */
   wsUrl(account: RabbitMQAccount): string;
   /** Of the HTTP API, without a login. */
   readonly managementUrl: string;
@@ -67,8 +72,9 @@ export function findRabbitMQ(): boolean {
 /** Starts a broker; resolves when it accepts connections. */
 export async function startRabbitMQ(options: RabbitMQOptions = {}): Promise<RabbitMQ> {
   const folder = makeRunFolder('rabbitmq');
-  const [stompPort = 0, wsPort = 0, managementPort = 0, epmdPort = 0, nodePort = 0, prometheusPort = 0] =
-    await freePorts(6);
+  const [stompPort = 0, wsPort = 0, managementPort = 0, epmdPort = 0, nodePort = 0, prometheusPort = 0, ...tlsPorts] =
+    await freePorts(9);
+  const [stompTlsPort = 0, webSocketTlsPort = 0, managementTlsPort = 0] = tlsPorts;
   const passcodes = { 'api-server': passcode(), packager: passcode(), operator: passcode() };
   const stock = options.stock === true;
   const files = filesOf(options, {
@@ -81,7 +87,10 @@ export async function startRabbitMQ(options: RabbitMQOptions = {}): Promise<Rabb
     stompPort,
     webSocketPort: wsPort,
     managementPort,
-    tls: options.tls !== undefined,
+    stompTlsPort,
+    webSocketTlsPort,
+    managementTlsPort,
+    tls: options.tls === true,
     ...options.settings,
   });
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder.path, name), text);
@@ -89,10 +98,7 @@ export async function startRabbitMQ(options: RabbitMQOptions = {}): Promise<Rabb
     const port = `prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = ${prometheusPort}\n`;
     writeFileSync(join(folder.path, 'rabbitmq.conf'), files['rabbitmq.conf'] + port);
   }
-  if (options.tls !== undefined) {
-    mkdirSync(join(folder.path, 'tls'));
-    for (const [name, pem] of Object.entries(options.tls)) writeFileSync(join(folder.path, 'tls', `${name}.pem`), pem);
-  }
+  const certificates = options.tls === true ? placeCertificates(join(folder.path, 'tls')) : undefined;
   const names = await startNames(epmdPort, folder.path);
   const logFile = join(folder.path, 'rabbitmq.log');
   const launch = (): ServerProcess =>
@@ -104,12 +110,10 @@ export async function startRabbitMQ(options: RabbitMQOptions = {}): Promise<Rabb
       cwd: folder.path,
       env: { RABBITMQ_ALLOW_INPUT: '1', ...environmentOf(folder.path, epmdPort, nodePort) },
     });
-  const [scheme, wsScheme, httpScheme] =
-    options.tls === undefined ? ['stomp', 'ws', 'http'] : ['stomp+ssl', 'wss', 'https'];
   const login = (account: RabbitMQAccount): string =>
     stock ? 'guest:guest' : `${account}:${encodeURIComponent(passcodes[account])}`;
-  const url = (account: RabbitMQAccount): string => `${scheme}://${login(account)}@127.0.0.1:${stompPort}`;
-  const managementUrl = `${httpScheme}://127.0.0.1:${managementPort}`;
+  const url = (account: RabbitMQAccount): string => `stomp://${login(account)}@127.0.0.1:${stompPort}`;
+  const managementUrl = `http://127.0.0.1:${managementPort}`;
   let broker = launch();
   const whileRunning = async <T>(attempt: () => Promise<T>): Promise<T> => {
     if (!broker.running()) throw new Hopeless(`RabbitMQ has ended:\n${broker.log()}`);
@@ -141,7 +145,10 @@ export async function startRabbitMQ(options: RabbitMQOptions = {}): Promise<Rabb
       return broker.pid;
     },
     url,
-    wsUrl: (account) => `${wsScheme}://${login(account)}@127.0.0.1:${wsPort}/ws`,
+    authority: certificates?.authority,
+    tlsUrl: (scheme, account) =>
+      `${scheme}://${login(account)}@127.0.0.1:${scheme === 'wss' ? `${webSocketTlsPort}/ws` : stompTlsPort}`,
+    wsUrl: (account) => `ws://${login(account)}@127.0.0.1:${wsPort}/ws`,
     managementUrl,
     async ask(path, content) {
       const authorization = `Basic ${Buffer.from(decodeURIComponent(login('operator'))).toString('base64')}`;
@@ -191,6 +198,15 @@ function filesOf(
     };
   }
   return change === undefined ? rendered : change(rendered);
+}
+
+/** Under the names that the configuration has. */
+function placeCertificates(folder: string): Certificates {
+  mkdirSync(folder);
+  const certificates = makeCertificates(folder);
+  copyFileSync(certificates.certificateFile, join(folder, 'certificate.pem'));
+  copyFileSync(certificates.keyFile, join(folder, 'key.pem'));
+  return certificates;
 }
 
 /** Erlang's register of nodes. A server that finds none starts one that outlives it, so it gets one that does not. */
