@@ -9,11 +9,11 @@ export const activemq: Dialect = {
   servers: /^ActiveMQ\//i,
   // Slashes stay: the configuration beside this file makes them separators, so that its policies match.
   spell: (destination) => destination,
-  // A text message, so that an operator can read it in the broker's console. Without a time stamp, the ceiling of its plugin
-  // does not shorten the life of dead letters to that of events.
+  // A text message, so that an operator can read it in the broker's console. From our time stamp, its plugin tells how long a message
+  // is to live, whatever our clock says; without one, its ceiling does not shorten the life of dead letters to that of events.
   sendHeaders: (destination) => ({
     'amq-msg-type': 'text',
-    ...(destination === DEAD_LETTERS ? { timestamp: '0' } : {}),
+    timestamp: destination === DEAD_LETTERS ? '0' : String(Date.now()),
   }),
   expiryHeaders: (expires) => ({ expires: String(expires) }),
   prefetch: (prefetch) => [{ 'activemq.prefetchSize': String(prefetch) }],

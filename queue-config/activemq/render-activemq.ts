@@ -152,7 +152,12 @@ ${tls ? TLS_VARIABLES : ''}  The schema of the file takes no placeholder where a
     </destinationPolicy>
 
     <persistenceAdapter>
-      <kahaDB directory="\${activemq.data}/kahadb"/>
+      <!-- Of two brokers on one directory, the one that waits for its lock looks every two seconds, and not every ten. -->
+      <kahaDB directory="\${activemq.data}/kahadb">
+        <locker>
+          <shared-file-locker lockAcquireSleepInterval="2000"/>
+        </locker>
+      </kahaDB>
     </persistenceAdapter>
 
     <systemUsage>
@@ -178,8 +183,9 @@ ${tls ? TLS_CONNECTORS : ''}    </transportConnectors>
 
     <!-- The last plugin sees a call first: names become \`package.5\` before the rights are looked up. -->
     <plugins>
-      <!-- No message lives longer than this, whatever its sender says or leaves out, so that no queue stays for ever because of
-           one of them. It holds for all queues. Messages with \`timestamp:0\`, as Adit sends its dead letters, are left as they are. -->
+      <!-- How long a message lives is counted from the time stamp that Adit sends with it, so that clocks may differ. None lives
+           longer than this, whatever its sender says or leaves out, so that no queue stays for ever because of one of them. It
+           holds for all queues. Messages with \`timestamp:0\`, as Adit sends its dead letters, are left as they are. -->
       <timeStampingBrokerPlugin ttlCeiling="${ceiling}" zeroExpirationOverride="${ceiling}"/>
       <!-- What \`adit queues status\` asks. -->
       <statisticsBrokerPlugin/>

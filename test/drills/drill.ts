@@ -57,6 +57,7 @@ export async function onField(
       documents: isShort ? DOCUMENTS.short : DOCUMENTS.long,
       storeBytesPerSecond: STORE_PACE,
       ...settings,
+      env: { EVENT_TTL: isShort ? '10s' : '30s', ...settings.env },
       broker,
     });
     try {
@@ -97,7 +98,8 @@ export function drillOfBlows(
       onField(context, settings, async (field) => {
         const docsets = await makeDocsets(field, context.dumps);
         const over = new AbortController();
-        const striking = strikeInTurn(field, { blows, times, pauses }, over.signal);
+        const most = context.isShort ? Math.ceil(times / 3) : times;
+        const striking = strikeInTurn(field, { blows, times: most, pauses }, over.signal);
         const outcomes = await dumpAll(field, docsets);
         over.abort();
         const struck = await striking;

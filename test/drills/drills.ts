@@ -27,7 +27,7 @@ export const DRILLS: readonly Drill[] = [
   ),
   drillOfBlows('packagers-frozen', { blows: ['packager-frozen'], times: 4, env: { DUMP_LEASE: '5s' }, mayFail: LOST }),
   drillOfBlows('api-server-killed', { blows: ['api-server-killed'], times: 10 }),
-  drillOfBlows('database-stopped', { blows: ['database-stopped', 'database-killed'], times: 6 }, { isShort: true }),
+  drillOfBlows('database-stopped', { blows: ['database-stopped', 'database-killed'], times: 6 }),
   drillOfBlows('store-refuses', { blows: ['store-refuses'], times: 8, mayFail: STORE_AWAY }),
   drillOfBlows('store-slow', { blows: ['store-slow'], times: 5, mayFail: STORE_AWAY }),
   drillOfBlows('store-cuts', { blows: ['store-cuts'], times: 6, mayFail: STORE_AWAY }),

@@ -51,7 +51,7 @@ const ACTS: readonly Act[] = [
     settings: { packagers: 0, apiEnv: () => ({ DUMP_LEASE: '1s' }) },
     async prepare(scene) {
       await requestDump(scene);
-      await takeAndSayNoMore(scene.field);
+      await takeAndSayNoMore(scene.field, (await latest(scene)).id);
       await waitUntil('it is said to run', async () => {
         await poll(scene);
         return (await latest(scene)).status === 'running';
@@ -66,7 +66,8 @@ const ACTS: readonly Act[] = [
 
 export const KILLED_IN_STEPS: readonly Drill[] = ACTS.map((act) => ({
   name: act.name,
-  isShort: act.name === 'killed-in-poll',
+  // The others leave fences, which take a minute to expire.
+  isShort: act.name === 'killed-in-kick-off',
   run: (context) => killInSteps(context, act),
 }));
 
@@ -146,17 +147,17 @@ async function latest({ client, docset }: Scene): ReturnType<MinerClient['newest
   return found;
 }
 
-/** A packager of another make takes the next request, says so, and is never heard of again. */
-async function takeAndSayNoMore({ broker }: Field): Promise<void> {
+/** A packager takes the request of this dump, says so, and is never heard of again. Those of others go back. */
+async function takeAndSayNoMore({ broker }: Field, dump: string): Promise<void> {
   const peer = await connectStomp(broker.url('packager'));
   try {
     await peer.request('SUBSCRIBE', {
       id: '1',
       destination: '/queue/docsets/package',
       ack: 'client-individual',
-      'activemq.prefetchSize': '1',
+      'activemq.prefetchSize': '1000',
     });
-    const { headers } = await peer.message();
+    const { headers } = await peer.take('the request', (frame) => frame.headers['correlation-id'] === dump);
     await peer.request(
       'SEND',
       {

@@ -1,4 +1,5 @@
 /** The dumps of a drill, asked for, awaited, downloaded and verified by the client that miners use. */
+import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DumpStatus, MinerClient } from '../../cli/miner/miner-client.js';
@@ -9,6 +10,8 @@ import type { Field } from './field.js';
 export interface Outcome {
   docset: string;
   seconds: number;
+  /** Polls that were answered as stale. */
+  stale: number;
   end:
     | { type: 'successful'; status: DumpStatus }
     | { type: 'failed'; status: DumpStatus; code: string }
@@ -41,12 +44,20 @@ export async function dumpAll(field: Field, docsets: readonly string[]): Promise
 /** One dump, from the request to the verified archive. */
 export async function dumpOne(field: Field, docset: string): Promise<Outcome> {
   const started = performance.now();
-  const outcome = (end: Outcome['end']): Outcome => ({ docset, seconds: (performance.now() - started) / 1000, end });
+  const outcome = (end: Outcome['end']): Outcome => ({
+    docset,
+    seconds: (performance.now() - started) / 1000,
+    stale,
+    end,
+  });
+  let stale = 0;
   const { miner } = field;
   const over = new AbortController();
   try {
     const made = (async () => {
-      const status = await miner.awaitDump(await miner.requestDump(docset, { formats: ['txt'] }));
+      const status = await miner.awaitDump(await miner.requestDump(docset, { formats: ['txt'] }), (heard) => {
+        if (heard.stale) stale += 1;
+      });
       if (status.status === 'successful') await fetchArchive(field, miner, status);
       return status;
     })();
@@ -69,8 +80,9 @@ export function endOf(status: DumpStatus): Outcome['end'] {
 
 /** @throws {Error} where it is not whole, or not of all documents */
 export async function fetchArchive(field: Field, client: MinerClient, status: DumpStatus): Promise<void> {
-  const file = field.service.file(`archives/${status.id}.zip`);
-  const { bag } = await saveArchive(client, status, file, { overwrite: true });
+  // The same dump may be fetched twice at a time.
+  const file = field.service.file(`archives/${randomUUID()}.zip`);
+  const { bag } = await saveArchive(client, status, file);
   await rm(file);
   const packed = bag?.payload['txt'];
   if (packed !== field.documents)

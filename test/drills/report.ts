@@ -8,7 +8,18 @@ export function createReport(): {
   print(): boolean;
 } {
   const table = new Table({
-    head: ['drill', 'what was done', 'dumps', 'successful', 'failed', 'attempts', 'slowest', 'took', 'faults'],
+    head: [
+      'drill',
+      'what was done',
+      'dumps',
+      'successful',
+      'failed',
+      'attempts',
+      'stale polls',
+      'slowest',
+      'took',
+      'faults',
+    ],
     style: { head: [], border: [] },
   });
   const faults: string[] = [];
@@ -23,6 +34,7 @@ export function createReport(): {
         successful,
         tally(outcomes.flatMap(({ end }) => (end.type === 'failed' ? [end.code] : []))),
         tally(outcomes.flatMap(({ end }) => (end.type === 'error' ? [] : [end.status.attempt]))),
+        outcomes.reduce((sum, { stale }) => sum + stale, 0),
         `${slowest.toFixed(1)} s`,
         `${seconds.toFixed(0)} s`,
         own.length,

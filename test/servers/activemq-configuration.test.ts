@@ -98,7 +98,8 @@ for (const [server, flavour] of [
     test('an event that nobody reads vanishes, the empty queue after it, and neither is a dead letter', async () => {
       const queue = nextQueue();
       const packager = await as('packager');
-      const expires = String(Date.now() + 300);
+      // Long enough to be seen on a slow machine.
+      const expires = String(Date.now() + 3_000);
       await packager.request('SEND', { destination: queue, expires }, 'Progress: 5%');
       await packager.request('SEND', { destination: queue, expires, persistent: 'true' }, 'Complete: http://s/5');
       expect(await broker.queue(queue)).toMatchObject({ size: 2, consumers: 0 });
@@ -145,6 +146,21 @@ for (const [server, flavour] of [
       const { headers } = await operator.message();
       expect((Number(headers['expires']) - Date.now()) / DAY).toBeCloseTo(14, 2);
       operator.destroy();
+    });
+
+    test('an event lives as long as its sender means, though his clock is ten minutes behind or ahead', async () => {
+      const queue = nextQueue();
+      const packager = await as('packager');
+      for (const ahead of [-600_000, 600_000]) {
+        const timestamp = Date.now() + ahead;
+        const headers = { timestamp: String(timestamp), expires: String(timestamp + 60_000) };
+        await packager.request('SEND', { destination: queue, ...headers }, 'Accepted.');
+      }
+      const reader = await as('api-server');
+      await reader.request('SUBSCRIBE', { id: '1', destination: queue, ack: 'auto' });
+      for (const { headers } of [await reader.message(), await reader.message()]) {
+        expect(Math.abs(Number(headers['expires']) - Date.now() - 60_000)).toBeLessThan(30_000);
+      }
     });
 
     test('persistent and other events keep their order', async () => {

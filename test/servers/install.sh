@@ -5,7 +5,8 @@
 #   test/servers/install.sh activemq postgresql    only these
 #
 # Servers: activemq, activemq-debian, artemis, opensearch, postgresql, rabbitmq, radosgw; and chromium, the browser in which the page is tested;
-# readers, the programs with which people open archives; and examples, what the examples for miners are written in.
+# readers, the programs with which people open archives; examples, what the examples for miners are written in; and faketime, what
+# failure drills need beside the servers.
 # For Debian 12, as root (or with sudo).
 # What no Debian package brings goes to $ADIT_SERVERS (default: adit-servers in the user's cache folder).
 set -euo pipefail
@@ -128,6 +129,12 @@ install_readers() {
   "$target/bin/pip" install --quiet --disable-pip-version-check bagit==1.9.0
 }
 
+# Clocks that are wrong, for failure drills; and jcmd, which tells what a broker keeps in memory.
+install_faketime() {
+  install_packages libfaketime
+  command -v jcmd >/dev/null || install_packages openjdk-17-jdk-headless
+}
+
 # R with httr2, and a Python environment of its own in which notebooks run.
 install_examples() {
   local target=$cache/examples wanted=$here/../client/requirements.txt
@@ -142,12 +149,12 @@ install_examples() {
   cp "$wanted" "$target/requirements.txt"
 }
 
-[ $# -gt 0 ] || set -- activemq activemq-debian artemis chromium opensearch postgresql rabbitmq radosgw readers examples
+[ $# -gt 0 ] || set -- activemq activemq-debian artemis chromium opensearch postgresql rabbitmq radosgw readers examples faketime
 for server in "$@"; do
   case $server in
-    activemq | activemq-debian | artemis | chromium | opensearch | postgresql | rabbitmq | radosgw | readers | examples) "install_${server//-/_}" ;;
+    activemq | activemq-debian | artemis | chromium | opensearch | postgresql | rabbitmq | radosgw | readers | examples | faketime) "install_${server//-/_}" ;;
     *)
-      echo "install.sh: no such server: $server (activemq, activemq-debian, artemis, chromium, opensearch, postgresql, rabbitmq, radosgw, readers, examples)" >&2
+      echo "install.sh: no such server: $server (activemq, activemq-debian, artemis, chromium, opensearch, postgresql, rabbitmq, radosgw, readers, examples, faketime)" >&2
       exit 2
       ;;
   esac
