@@ -80,14 +80,30 @@ function Content({ view }: { view: View | undefined }) {
   useEffect(() => {
     document.title = `${view?.title ?? 'Nothing here'} – Adit`;
     if (!hasMoved()) return;
-    main.current?.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true });
-    scrollTo(0, rememberedScroll());
+    return whenThere(main.current, 'h1', (heading) => {
+      heading.focus({ preventScroll: true });
+      scrollTo(0, rememberedScroll());
+    });
   }, [path]);
   return (
     <main id="content" ref={main} tabIndex={-1}>
       {view === undefined ? <Nowhere /> : view.show()}
     </main>
   );
+}
+
+/** Views load what they show: their headings come with it. @returns what gives the waiting up */
+function whenThere(parent: HTMLElement | null, selector: string, then: (element: HTMLElement) => void): () => void {
+  const look = (): boolean => {
+    const element = parent?.querySelector<HTMLElement>(selector);
+    if (element === null || element === undefined) return false;
+    observer.disconnect();
+    then(element);
+    return true;
+  };
+  const observer = new MutationObserver(look);
+  if (parent !== null && !look()) observer.observe(parent, { childList: true, subtree: true });
+  return () => observer.disconnect();
 }
 
 const Nowhere = () => (

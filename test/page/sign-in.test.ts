@@ -1,9 +1,11 @@
 /** Coming in: a key that is good, and keys that are not. */
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import type { Browser } from 'playwright-core';
 import { PACKAGER_KEY, fill, startFreshApiServer, type FreshApiServer } from '../api-server/fresh-api-server.js';
 import { describeOn, startChromium } from '../servers/index.js';
-import { buildPage, visit } from './visit.js';
+import { LONGEST, buildPage, visit } from './visit.js';
+
+jest.setTimeout(LONGEST);
 
 describeOn('chromium', 'signing in', () => {
   let server: FreshApiServer;
@@ -12,7 +14,7 @@ describeOn('chromium', 'signing in', () => {
     await buildPage();
     [server, browser] = await Promise.all([startFreshApiServer(), startChromium()]);
     await fill(server, 'addresses', [{ ref: 'a', files: { txt: { text: 'apple' } } }]);
-  });
+  }, LONGEST);
   afterAll(async () => {
     await browser.close();
     await server.stop();

@@ -48,13 +48,13 @@ const CLAUSES: Readonly<Record<string, Compile>> = {
 
 /** @throws {ProblemError} `query-not-supported` */
 export function compileQuery(query: QueryNode, searchable: Searchable, pointer = '/query'): Compiled {
-  const context = contextAt(pointer, searchable);
-  if (typeof query === 'string') return matchWebSearch(readText(query, context), context);
-  return compileNode(query, context);
+  return compileNode(query, contextAt(pointer, searchable));
 }
 
 function compileNode(node: QueryNode, context: Context): Compiled {
   if (context.depth > DEEPEST) refuse(context.pointer, `A query may be ${DEEPEST} levels deep.`);
+  // As for a web search; it may stand wherever a clause may.
+  if (typeof node === 'string') return matchWebSearch(readText(node, context), context);
   countClauses(context);
   const [name, content] = onlyEntry(node, context, 'a clause, such as {"match_all": {}}');
   const inner = { ...below(context, name), depth: context.depth + 1 };
