@@ -56,25 +56,17 @@ describeOn('chromium', 'choosing', () => {
       const found = await server.as(key).post('/api/collections/sotu/search').send({ query, limit: 0 }).expect(200);
       expect(docset['documents']).toBe((found.body as { hits: number }).hits);
 
-      const estimate = async (formats: string): Promise<{ bytes: { content: number } }> =>
-        (
-          await server
-            .as(key)
-            .get(`/api/docsets/${String(docset['id'])}/dump/estimate?fmt=${formats}`)
-            .expect(200)
-        ).body as never;
-      const megabytes = ({ bytes }: { bytes: { content: number } }): RegExp =>
-        new RegExp(`Unpacked\\s*${(bytes.content / 1e6).toPrecision(3).replace('.', '\\.')} MB`);
-      await page
-        .locator('.estimate')
-        .filter({ hasText: megabytes(await estimate('meta,txt')) })
-        .waitFor();
-      await page.getByRole('checkbox', { name: /^txt/ }).uncheck();
-      await page
-        .locator('.estimate')
-        .filter({ hasText: /Unpacked\s*[\d.]+ kB/ })
-        .waitFor();
-      await page.getByRole('checkbox', { name: /^meta/ }).uncheck();
+      await page.getByRole('link', { name: 'Take it with you' }).click();
+      const told = page.locator('.estimate');
+      const { body } = await server
+        .as(key)
+        .get(`/api/docsets/${String(docset['id'])}/dump/estimate?fmt=meta,txt`)
+        .expect(200);
+      const { documents } = body as { documents: number };
+      await told.filter({ hasText: new RegExp(`^${documents} documents, about [\\d.]+ MB`) }).waitFor();
+      await page.getByRole('checkbox', { name: /^Text/ }).uncheck();
+      await told.filter({ hasText: /about [\d.]+ kB/ }).waitFor();
+      await page.getByRole('checkbox', { name: /^Metadata/ }).uncheck();
       await page.getByText('Choose at least one format.').waitFor();
     },
     LONGEST,
@@ -100,7 +92,7 @@ describeOn('chromium', 'choosing', () => {
         await page.getByRole('radio', { name: choice }).check();
         if (way === 'minus') await page.getByRole('radio', { name: /^War/ }).check();
         await page.getByRole('button', { name: 'Make it' }).click();
-        await page.getByText('Unpacked').waitFor();
+        await page.getByRole('link', { name: 'Take it with you' }).waitFor();
         const docset = await docsetNow();
         const wish = { [way]: way === 'minus' ? [war, peace] : [peace, war] };
         const same = await server.as(key).post('/api/docsets').send(wish).expect(201);

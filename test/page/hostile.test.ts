@@ -68,7 +68,7 @@ describeOn('chromium', 'hostile strings', () => {
       for (const box of (await page.getByRole('checkbox').all()).slice(0, 3)) await box.check();
       await page.getByRole('radio', { name: /not in the others/ }).check();
       await page.getByRole('button', { name: 'Make it' }).click();
-      await page.getByText('Unpacked').waitFor();
+      await page.getByRole('link', { name: 'Take it with you' }).waitFor();
       await page.getByText('How it was made').click();
       await page.getByRole('button', { name: 'Show them' }).click();
       await page.locator('.members li').first().waitFor();

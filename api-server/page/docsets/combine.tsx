@@ -40,20 +40,20 @@ export function Combine({ docsets, onMade }: { docsets: readonly Docset[]; onMad
   return (
     <section class="combine" aria-labelledby="combine">
       <h2 id="combine">Make one of these {number(docsets.length)}</h2>
-      <fieldset class="options">
+      <fieldset class="picks">
         <legend>It has</legend>
         {(Object.keys(WAYS) as Way[]).map((each) => (
-          <label key={each} class="option">
+          <label key={each} class="pick">
             <input type="radio" name="way" checked={way === each} onChange={() => setWay(each)} />
             {WAYS[each].label}
           </label>
         ))}
       </fieldset>
       {way === 'minus' && (
-        <fieldset class="options">
+        <fieldset class="picks">
           <legend>The documents of</legend>
           {docsets.map((docset) => (
-            <label key={docset.id} class="option">
+            <label key={docset.id} class="pick">
               <input type="radio" name="first" checked={docset.id === firstId} onChange={() => setFirstId(docset.id)} />
               <bdi>{nameOf(docset)}</bdi> <span class="hint">{count(docset.documents, 'document')}</span>
             </label>

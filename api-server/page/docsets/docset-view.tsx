@@ -1,4 +1,4 @@
-/** One docset: what it is, what is in it, and what a dump of it would be. */
+/** One docset: what it is, and what is in it. */
 import { useState } from 'preact/hooks';
 import { announce } from '../foundation/announce.js';
 import {
@@ -17,40 +17,24 @@ import { go } from '../foundation/place.js';
 import { count, when } from '../foundation/words.js';
 import { json } from '../explore/as-code.js';
 import { nameOf, type Docset } from './docsets.js';
-import { ChooseFormats, Estimate, type DumpWish } from './estimate.js';
 import { NameForm } from './new-docset.js';
 
-interface Known {
-  docset: Docset;
-  /** Of its collection. */
-  formats: readonly string[];
-}
-
-async function ask(id: string, signal: AbortSignal): Promise<Known> {
-  const docset = await bodyOf(api.GET('/docsets/{docset}', { params: { path: { docset: id } }, signal }));
-  const params = { path: { collection: docset.collection } };
-  const { formats } = await bodyOf(api.GET('/collections/{collection}', { params, signal }));
-  return { docset, formats };
-}
-
 export function DocsetView({ id }: { id: string }) {
-  const loading = useLoaded(id, (signal) => ask(id, signal));
+  const loading = useLoaded(id, (signal) =>
+    bodyOf(api.GET('/docsets/{docset}', { params: { path: { docset: id } }, signal })),
+  );
   return (
     <div class="column docset">
       <Loaded of={loading} what="the docset">
-        {(known) => <Shown known={known} onChanged={loading.again} />}
+        {(docset) => <Shown docset={docset} onChanged={loading.again} />}
       </Loaded>
     </div>
   );
 }
 
-function Shown({ known: { docset, formats }, onChanged }: { known: Known; onChanged: () => void }) {
+function Shown({ docset, onChanged }: { docset: Docset; onChanged: () => void }) {
   const { id, description, documents, unknown, collection, created, query, generator } = docset;
   const [dialog, setDialog] = useState<'names' | 'delete'>();
-  const [wish, setWish] = useState<DumpWish>({
-    formats: formats.filter((format) => format === 'meta' || format === 'txt'),
-    archive: 'zip',
-  });
   const close = (): void => setDialog(undefined);
   return (
     <article>
@@ -70,6 +54,9 @@ function Shown({ known: { docset, formats }, onChanged }: { known: Known; onChan
         {unknown > 0 && `; ${count(unknown, 'name')} in the list led to no document`}
       </p>
       <div class="actions">
+        <a class="button" href={`/docsets/${id}/dump`}>
+          Take it with you
+        </a>
         <button type="button" onClick={() => setDialog('names')}>
           Change the name
         </button>
@@ -77,11 +64,6 @@ function Shown({ known: { docset, formats }, onChanged }: { known: Known; onChan
           Delete
         </button>
       </div>
-      <section class="sheet" aria-labelledby="dump">
-        <h2 id="dump">Take it with you</h2>
-        <ChooseFormats formats={formats} wish={wish} onWish={setWish} />
-        <Estimate docset={id} wish={wish} />
-      </section>
       <details class="programs">
         <summary>How it was made</summary>
         <pre dir="ltr" tabIndex={0} aria-label="How it was made">
