@@ -58,11 +58,11 @@ describeOn('chromium', 'choosing', () => {
 
       await page.getByRole('link', { name: 'Take it with you' }).click();
       const told = page.locator('.estimate');
-      const { body } = await server
+      const estimate = await server
         .as(key)
         .get(`/api/docsets/${String(docset['id'])}/dump/estimate?fmt=meta,txt`)
         .expect(200);
-      const { documents } = body as { documents: number };
+      const { documents } = estimate.body as { documents: number };
       await told.filter({ hasText: new RegExp(`^${documents} documents, about [\\d.]+ MB`) }).waitFor();
       await page.getByRole('checkbox', { name: /^Text/ }).uncheck();
       await told.filter({ hasText: /about [\d.]+ kB/ }).waitFor();
