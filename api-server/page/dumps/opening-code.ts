@@ -51,7 +51,7 @@ const inR = (
   format: string,
 ): string => `${container === 'zip' ? `unzip("${filename}", exdir = "bag")` : `untar("${filename}", exdir = "bag")`}
 top <- list.dirs("bag", recursive = FALSE)[1]
-catalog <- read.csv(file.path(top, "catalog.csv"), encoding = "UTF-8", colClasses = "character")
+catalog <- read.csv(file.path(top, "catalog.csv"), colClasses = "character")
 there <- catalog[catalog$${format} != "", ]  # the others are in omitted.csv
 texts <- vapply(file.path(top, there$${format}), function(path) {
   paste(readLines(path, encoding = "UTF-8", warn = FALSE), collapse = "\\n")

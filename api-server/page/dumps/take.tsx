@@ -155,7 +155,9 @@ function Opening({
         choose={setShown}
       />
       <div class="with-copy">
-        <pre>{code}</pre>
+        <pre class="code" tabIndex={0} role="region" aria-label="Code">
+          {code}
+        </pre>
         <CopyButton text={code} label="Copy" what="The code" />
       </div>
     </section>

@@ -252,10 +252,12 @@ export function AskAgain({
   address,
   again,
   force = false,
+  label = 'Ask for it again',
 }: {
   address: DumpAddress;
   again: () => void;
   force?: boolean;
+  label?: string;
 }) {
   const [asking, setAsking] = useState<'no' | 'yes' | Trouble>('no');
   const ask = async (): Promise<void> => {
@@ -273,7 +275,7 @@ export function AskAgain({
       {typeof asking === 'object' && <ProblemNotice error={asking} />}
       <p class="actions">
         <button type="button" class="primary" disabled={asking === 'yes'} onClick={() => void ask()}>
-          {asking === 'yes' ? 'Asking …' : 'Ask for it again'}
+          {asking === 'yes' ? 'Asking …' : label}
         </button>
       </p>
     </>
@@ -285,7 +287,7 @@ function NoDump({ error, address, again }: { error: Trouble; address: DumpAddres
     return (
       <>
         <p class="lead">Nobody has asked for this dump yet.</p>
-        <AskAgain address={address} again={again} />
+        <AskAgain address={address} again={again} label="Ask for it" />
         <p>
           <a href={`/docsets/${address.docset}/dump`}>Choose other formats</a>
         </p>

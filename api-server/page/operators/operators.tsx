@@ -17,7 +17,9 @@ type Overview = Schemas['DumpsOverview'];
 const PAUSE = 10;
 
 export function Operators() {
-  if (me()?.role !== undefined && me()?.role !== 'admin') {
+  const who = me();
+  if (who === undefined) return <p class="waiting">Finding out who you are …</p>;
+  if (who.role !== 'admin') {
     return (
       <div class="column">
         <h1 tabIndex={-1}>Operators</h1>
