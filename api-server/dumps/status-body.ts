@@ -128,7 +128,9 @@ function messageOf({ outcome, attempt, counts, phase }: Dump): string {
       return phase === null ? 'A packager has started.' : `${counts.packed} of ${counts.requested} documents packed.`;
     case 'successful':
       return counts.omitted === 0
-        ? `All ${counts.requested} documents are in the archive.`
+        ? counts.requested === 1
+          ? 'The one document is in the archive.'
+          : `All ${counts.requested} documents are in the archive.`
         : `${counts.packed} of ${counts.requested} documents are complete; omitted.csv in the archive says what is missing from the other ${counts.omitted}.`;
     case 'failed':
       return outcome.error.detail;

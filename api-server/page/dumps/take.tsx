@@ -22,9 +22,22 @@ type Link = Schemas['ArchiveLink'];
 
 export function Take({ dump, address, again }: { dump: Dump; address: DumpAddress; again: () => void }) {
   const filename = `docset-${address.docset}-${dump.formats.join('-')}${dump.since === null ? '' : '-delta'}.${dump.container}`;
+  const [isGone, setGone] = useState(false);
+  if (isGone) {
+    return (
+      <>
+        <div role="alert" class="notice problem">
+          <p class="notice-title">The archive is gone</p>
+          <p>It is no longer in the store. The docset is still what it was: the same dump can be made again.</p>
+          <AskAgain address={address} again={again} force />
+        </div>
+        <Citation docset={address.docset} dump={dump.id} />
+      </>
+    );
+  }
   return (
     <>
-      <Download dump={dump} address={address} again={again} filename={filename} />
+      <Download dump={dump} address={address} gone={() => setGone(true)} filename={filename} />
       <Checksum dump={dump} filename={filename} />
       <Opening filename={filename} container={dump.container} formats={dump.formats} />
       <Citation docset={address.docset} dump={dump.id} />
@@ -35,12 +48,12 @@ export function Take({ dump, address, again }: { dump: Dump; address: DumpAddres
 function Download({
   dump,
   address,
-  again,
+  gone,
   filename,
 }: {
   dump: Dump;
   address: DumpAddress;
-  again: () => void;
+  gone: () => void;
   filename: string;
 }) {
   const [state, setState] = useState<{ link?: Link; error?: RefusedError | UnreachableError; isFetching: boolean }>({
@@ -54,19 +67,12 @@ function Download({
       announce('The download begins.');
       setState({ link, isFetching: false });
     } catch (error) {
-      setState({ error: knownError(error), isFetching: false });
+      const known = knownError(error);
+      setState({ error: known, isFetching: false });
+      if (known instanceof RefusedError && known.code === 'archive-expired') gone();
     }
   };
   const { error, link, isFetching } = state;
-  if (error instanceof RefusedError && error.code === 'archive-expired') {
-    return (
-      <div role="alert" class="notice problem">
-        <p class="notice-title">{error.problem.title}</p>
-        <p>The docset is still what it was: the same dump can be made again.</p>
-        <AskAgain address={address} again={again} force />
-      </div>
-    );
-  }
   const size = dump.archive?.size ?? null;
   return (
     <section class="take" aria-labelledby="take-heading">
