@@ -4,7 +4,6 @@ import { startRealStage, type Stage } from './stage.js';
 import { contents } from './suites/contents.js';
 import { foreignPackager } from './suites/foreign-packager.js';
 import { losses } from './suites/losses.js';
-import { pageOfDumps } from './suites/page.js';
 import { polling } from './suites/polling.js';
 import { study } from './suites/study.js';
 
@@ -15,5 +14,5 @@ describeOn(['activemq', 'postgresql', 'radosgw'], 'on ActiveMQ, PostgreSQL and a
   }, 120_000);
   afterAll(() => stage.close());
 
-  for (const suite of [study, contents, polling, foreignPackager, losses, pageOfDumps]) suite(() => stage, 'real');
+  for (const suite of [study, contents, polling, foreignPackager, losses]) suite(() => stage, 'real');
 });
