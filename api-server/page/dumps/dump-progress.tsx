@@ -39,7 +39,9 @@ export function DumpProgress({ dump, at }: { dump: Dump; at: number }) {
 function timeLeft({ status, remaining_seconds: remaining }: Dump, passed: number): string {
   if (status === 'accepted') return 'waiting for a packager';
   if (remaining === null) return 'no estimate yet';
-  return remaining - passed > 0 ? `${span(remaining - passed)} left` : 'any moment now';
+  const left = remaining - passed;
+  if (left > 0) return `${span(left)} left`;
+  return left > -10 ? 'any moment now' : 'longer than was estimated';
 }
 
 /** Whole seconds; while the tab is hidden nothing is drawn. */
