@@ -110,12 +110,14 @@ const environment = z
       .min(16, 'must have at least 16 characters'),
     ARCHIVE_TTL: duration('7d'),
     DUMP_LEASE: duration('10m'),
+    PACKAGING_LIMIT: duration('24h'),
     REQUEST_TTL: duration('24h'),
     LARGE_DOCSET: z
       .string()
       .default('100000')
       .refine((text) => /^(never|\d{1,9})$/.test(text), 'must be a number of documents, or never')
       .transform((text) => (text === 'never' ? Infinity : Number(text))),
+    FOREIGN_PACKAGERS: z.enum(['true', 'false'], 'must be true or false').default('true'),
     QUOTA_DOCUMENTS_PER_MINUTE: count('600'),
     QUOTA_DUMPS: count('10'),
     POLL_INTERVAL: z
@@ -162,9 +164,13 @@ export function readApiServerConfig(env: Readonly<Record<string, string | undefi
     /** Milliseconds. */
     dumpLease: value.DUMP_LEASE,
     /** Milliseconds. */
+    packagingLimit: value.PACKAGING_LIMIT,
+    /** Milliseconds. */
     requestTtl: value.REQUEST_TTL,
     /** Docsets with more documents than this wait in a queue of their own. */
     largeDocset: value.LARGE_DOCSET,
+    /** Whether packagers of another make, which know no tickets, are listened to. */
+    foreignPackagers: value.FOREIGN_PACKAGERS === 'true',
     /** Of miners for whom nothing else was set; Infinity: without limit. */
     quota: { documentsPerMinute: value.QUOTA_DOCUMENTS_PER_MINUTE, dumpsAtOnce: value.QUOTA_DUMPS },
     /** Milliseconds between two polls of a dump with the same key; 0: as often as they like. */

@@ -47,6 +47,8 @@ export interface PackagerConfig {
   concurrency: number;
   /** Jobs of large docsets at a time, beside the others. */
   largeConcurrency: number;
+  /** What it is called in events and the log, before its process and a number; undefined: as its host. */
+  name?: string | undefined;
   logLevel: LogLevel;
   /** Serves /healthz and /metrics; undefined: nothing does. 0 picks a free port. */
   healthPort?: number | undefined;
@@ -149,6 +151,11 @@ const environment = z.object({
   STALL_TIMEOUT: duration(5 * 60_000),
   PACKAGER_CONCURRENCY: wholeNumber(0, 64).default(1),
   PACKAGER_LARGE_CONCURRENCY: wholeNumber(0, 64).default(1),
+  PACKAGER_NAME: z
+    .string()
+    .trim()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9.-]{0,79}$/, 'must be letters, digits, dots and hyphens, at most 80 of them')
+    .optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
   HEALTH_PORT: wholeNumber(0, 65_535).optional(),
 });
@@ -181,6 +188,7 @@ export function readPackagerConfig(env: Readonly<Record<string, string | undefin
     stallTimeout: read.STALL_TIMEOUT,
     concurrency: read.PACKAGER_CONCURRENCY,
     largeConcurrency: read.PACKAGER_LARGE_CONCURRENCY,
+    name: read.PACKAGER_NAME,
     logLevel: read.LOG_LEVEL,
     healthPort: read.HEALTH_PORT,
   };

@@ -1,4 +1,7 @@
 /** The packager: consumes requests until it is stopped. Reads no environment and owns no process. */
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { pid } from 'node:process';
 import pRetry from 'p-retry';
 import type { Logger } from 'pino';
 import {
@@ -17,6 +20,7 @@ import { decodeOrBury } from './dead-letters.js';
 import { startHealthServer, type HealthServer } from './health-server.js';
 import { DumpGoneError } from './job/job-failure.js';
 import { runPackageJob } from './job/run-package-job.js';
+import { createSuspectTurns } from './job/suspects.js';
 import { createMetrics } from './metrics.js';
 import { createReadShares } from './source/read-shares.js';
 
@@ -43,6 +47,9 @@ export function startPackager(config: PackagerConfig, { log }: { log: Logger }):
   const store = openArchiveStore(config.archiveStore);
   const metrics = createMetrics();
   const readShares = createReadShares();
+  const suspects = createSuspectTurns();
+  const name = nameOf(config);
+  log.info({ packager: name }, 'the packager starts');
   /** Jobs of this packager by the dump that they build. */
   const running = new Map<string, Set<AbortController>>();
   let healthServer: HealthServer | undefined;
@@ -66,6 +73,9 @@ export function startPackager(config: PackagerConfig, { log }: { log: Logger }):
         config,
         store,
         metrics,
+        packager: name,
+        queue,
+        suspects,
         readShares,
         log: jobLog,
         gone: gone.signal,
@@ -173,6 +183,12 @@ export function startPackager(config: PackagerConfig, { log }: { log: Logger }):
       await healthServer?.close();
     },
   };
+}
+
+/** As events and the log show it to operators: `host/process/id`, the last since containers often have the same of both. */
+function nameOf({ name }: PackagerConfig): string {
+  const host = (name ?? hostname()).replace(/[^A-Za-z0-9.-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '');
+  return `${host.slice(0, 80) || 'packager'}/${pid}/${randomBytes(3).toString('hex')}`;
 }
 
 /** Returns how to forget it again. */

@@ -6,7 +6,7 @@ export interface WorkerThread {
   readonly waiting: number;
   /**
    * @param order is copied, but for memory that is shared or transferred
-   * @returns what the thread answers
+   * @returns what the thread answers; rejects where it ends before, or has ended
    */
   ask<Answer>(order: object, transferred?: readonly ArrayBuffer[]): Promise<Answer>;
 }
@@ -30,10 +30,12 @@ export function startWorkerThread(script: URL, name: string, onEnd: () => void):
     if (waiting.size === 0) worker.unref();
   });
   let failure: unknown;
+  let hasEnded = false;
   worker.once('error', (error) => (failure = error));
   // It comes after the error, too, and once only: a second end would be taken for that of the thread that follows.
   worker.once('exit', (code) => {
     onEnd();
+    hasEnded = true;
     failure ??= new Error(`the ${name} thread has ended with code ${code}`);
     for (const { reject } of waiting.values()) reject(failure);
     waiting.clear();
@@ -44,6 +46,11 @@ export function startWorkerThread(script: URL, name: string, onEnd: () => void):
     },
     ask: (order, transferred = []) =>
       new Promise((resolve, reject) => {
+        if (hasEnded) {
+          // Nobody would ever answer.
+          reject(toError(failure));
+          return;
+        }
         const id = ++last;
         if (waiting.size === 0) worker.ref();
         waiting.set(id, { resolve, reject });
@@ -51,3 +58,5 @@ export function startWorkerThread(script: URL, name: string, onEnd: () => void):
       }),
   };
 }
+
+const toError = (failure: unknown): Error => (failure instanceof Error ? failure : new Error(String(failure)));

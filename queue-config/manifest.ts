@@ -18,6 +18,12 @@ const dumpManifest = z.object({
   files: z.object({ requested: count, packed: count, omitted: count }),
   timeline: z.array(z.object({ phase: z.enum(PHASES), started: z.iso.datetime(), ended: z.iso.datetime().optional() })),
   completed: z.iso.datetime(),
+  /** The name of the packager that made it. */
+  packager: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/)
+    .optional()
+    .catch(undefined),
 });
 
 export type DumpManifest = z.infer<typeof dumpManifest>;

@@ -26,6 +26,8 @@ export interface PackageRequest {
   attempt: number;
   /** Key prefix under which the archive goes, ending in `/`; undefined where the sender named none. */
   archiveKey?: string | undefined;
+  /** To be repeated in every event: what shows that the packager was given this dump to make. */
+  ticket?: string | undefined;
   /** W3C trace context, passed on as it came. */
   traceparent?: string | undefined;
 }
@@ -80,6 +82,10 @@ export interface EventOrigin {
   run?: number | undefined;
   /** 1, 2, 3… within a run. */
   sequence?: number | undefined;
+  /** That of the package request. */
+  ticket?: string | undefined;
+  /** The packager's name, for the operator: `host/process/id`. */
+  packager?: string | undefined;
 }
 
 export type PackagerEvent = EventContent & EventOrigin & { timeline?: PhaseSpan[] | undefined };
@@ -90,6 +96,10 @@ const DUMP_PREFIX = /^dumps\/([A-Za-z0-9_-]{1,64})\/$/;
 /** C0 and C1 controls and DEL, but for tab, line feed and carriage return. */
 // eslint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/;
+const PACKAGER = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/;
+/** Characters of a sentence, and of a URL, that are kept with a dump and sent to its miner. */
+const LONGEST_DETAIL = 1_000;
+const LONGEST_URL = 2_000;
 const SHA256 = /^[0-9a-f]{64}$/;
 
 /** Key prefix of everything that belongs to a dump. */
@@ -100,7 +110,7 @@ export const archiveKey = (dump: string, attempt: number): string => `${dumpPref
 
 /** Headers and body of a package request. */
 export function encodePackageRequest(
-  request: Pick<PackageRequest, 'url' | 'attempt' | 'traceparent'> & { dump: string; docset: string },
+  request: Pick<PackageRequest, 'url' | 'attempt' | 'ticket' | 'traceparent'> & { dump: string; docset: string },
 ): { headers: Record<string, string>; body: string } {
   return {
     headers: {
@@ -109,6 +119,7 @@ export function encodePackageRequest(
       'reply-to': eventsOf(request.docset),
       attempt: String(request.attempt),
       'archive-key': archiveKey(request.dump, request.attempt),
+      ...(request.ticket === undefined ? {} : { ticket: request.ticket }),
       ...(request.traceparent === undefined ? {} : { traceparent: request.traceparent }),
     },
     body: request.url,
@@ -155,6 +166,7 @@ export function decodePackageRequest({ headers, body }: ReceivedMessage): Packag
     dump: optionalId(headers, 'correlation-id'),
     attempt: optionalCount(headers, 'attempt') ?? 1,
     archiveKey: key,
+    ticket: optionalId(headers, 'ticket'),
     traceparent: headers['traceparent'],
   };
 }
@@ -179,6 +191,8 @@ export function encodeEvent(event: PackagerEvent): { headers: Record<string, str
   if (event.attempt !== undefined) headers['attempt'] = String(event.attempt);
   if (event.run !== undefined) headers['run'] = String(event.run);
   if (event.sequence !== undefined) headers['sequence'] = String(event.sequence);
+  if (event.ticket !== undefined) headers['ticket'] = event.ticket;
+  if (event.packager !== undefined) headers['packager'] = event.packager;
   const lines = eventLines(event);
   if (event.timeline !== undefined && event.timeline.length > 0) {
     lines.push(`Timeline: ${event.timeline.map(encodeSpan).join(', ')}`);
@@ -208,6 +222,8 @@ export function decodeEvent({ headers, body }: ReceivedMessage): PackagerEvent |
     attempt: optionalCount(headers, 'attempt'),
     run: optionalCount(headers, 'run'),
     sequence: optionalCount(headers, 'sequence'),
+    ticket: optionalId(headers, 'ticket'),
+    packager: packagerName(headers['packager']),
     timeline: readTimeline(fields.get('timeline')),
   };
 }
@@ -282,7 +298,7 @@ function readContent(word: string, first: string, fields: Map<string, string>): 
       const code = fields.get('code');
       return {
         type: 'Failed',
-        detail: detail === '' ? 'The packager gave no reason.' : detail,
+        detail: detail === '' ? 'The packager gave no reason.' : cut(detail, LONGEST_DETAIL),
         code: code !== undefined && /^[a-z][a-z0-9-]{0,63}$/.test(code) ? code : undefined,
       };
     }
@@ -312,6 +328,7 @@ function readTimeline(text: string | undefined): PhaseSpan[] | undefined {
 
 function readUrl(text: string): string {
   const url = text.trim();
+  if (url.length > LONGEST_URL) throw new UnreadableMessageError(`Complete names a URL of ${url.length} characters`);
   if (!URL.canParse(url)) throw new UnreadableMessageError(`Complete names no URL: ${quote(url)}`);
   // Normalised: it will stand in a header, which takes no more than ASCII.
   return new URL(url).href;
@@ -334,6 +351,11 @@ function count(fields: Map<string, string>, key: string): number | undefined {
 function seconds(text: string | undefined): number | undefined {
   const digits = /^(\d{1,9})(?:\.\d+)?\s*(?:s|sec|second|seconds)?\.?$/i.exec(text?.trim() ?? '')?.[1];
   return digits === undefined ? undefined : Number(digits);
+}
+
+/** The name as a log may show it; undefined where it is none. */
+function packagerName(text: string | undefined): string | undefined {
+  return text !== undefined && PACKAGER.test(text) ? text : undefined;
 }
 
 function optionalId(headers: ReceivedMessage['headers'], name: string): string | undefined {
@@ -369,5 +391,10 @@ function oneLine(text: string): string {
 
 /** At most 100 characters of what came, for an error message. */
 function quote(text: string): string {
-  return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text);
+  return JSON.stringify(cut(text, 100));
+}
+
+function cut(text: string, length: number): string {
+  // No half of a pair is left at the end: databases refuse it.
+  return text.length > length ? `${text.slice(0, length).replace(/[\ud800-\udbff]$/, '')}…` : text;
 }

@@ -8,6 +8,7 @@ import { ingest } from './migrations/0006-ingest.js';
 import { docsets } from './migrations/0007-docsets.js';
 import { keys } from './migrations/0008-keys.js';
 import { nestedFields } from './migrations/0010-nested-fields.js';
+import { roguePackagers } from './migrations/0011-rogue-packagers.js';
 import { dumpsOver } from './migrations/0012-dumps-over.js';
 
 export interface NamedMigration {
@@ -26,6 +27,7 @@ const MIGRATIONS: readonly NamedMigration[] = [
   { name: '0007-docsets', migration: docsets },
   { name: '0008-keys', migration: keys },
   { name: '0010-nested-fields', migration: nestedFields },
+  { name: '0011-rogue-packagers', migration: roguePackagers },
   { name: '0012-dumps-over', migration: dumpsOver },
 ];
 

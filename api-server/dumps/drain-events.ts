@@ -9,45 +9,58 @@ import {
   decodeManifest,
   eventsOf,
   manifestKey,
+  type DrainLimit,
   type DumpManifest,
   type PackagerEvent,
   type ReceivedMessage,
 } from '../../queue-config/index.js';
 import { ArchiveStoreError } from './archive-links/archive-links.js';
-import { isLive, type Dump } from './dump.js';
+import { createDrainTally, type DrainTally } from './drain-tally.js';
+import { isLive, warned, type Dump } from './dump.js';
 import type { DumpParts } from './dump-parts.js';
 import { foldEvent } from './fold-event.js';
+import { refusalOf, type Refusal } from './judge-event.js';
 
 /** A poll waits no longer than this for the broker, in milliseconds. */
 const DRAIN_TIMEOUT = 3_000;
 
+/** What one poll reads: many times what honest packagers report of all dumps that a docset has. */
+const DRAIN_LIMIT: DrainLimit = { messages: 1_000, characters: 4 * 1024 * 1024 };
+
 export interface Drained {
   /** False where broker or store could not be reached, so that what the database has may be stale. */
   isFresh: boolean;
+  /** False where there was more than one poll reads. */
+  isComplete: boolean;
   /** The dumps that were changed, by id. */
   changed: Map<string, Dump>;
 }
 
-/** Drains the events of a docset. Each batch is acknowledged only after its commit. */
+/** Drains the events of a docset, so many of them at the most. Each batch is acknowledged only after its commit. */
 export async function drainEvents(parts: DumpParts, docset: string): Promise<Drained> {
   const started = performance.now();
   const took = (): number => (performance.now() - started) / 1000;
   const changed = new Map<string, Dump>();
+  const tally = createDrainTally(parts, docset);
   const fold = async (messages: ReceivedMessage[]): Promise<void> => {
-    for (const dump of await foldBatch(parts, docset, messages)) changed.set(dump.id, dump);
+    for (const dump of await foldBatch(parts, docset, messages, tally)) changed.set(dump.id, dump);
   };
   // What was read is written: a miner need not wait until the broker has heard that, and what comes twice is known.
   const onUnconfirmed = (error: unknown): void =>
     parts.log.info({ err: error, docset }, 'events may come a second time: the broker did not confirm their end');
   try {
-    await parts.broker.drain(eventsOf(docset), fold, { timeoutMs: DRAIN_TIMEOUT, onUnconfirmed });
-    parts.metrics.drained(took(), 'drained');
-    return { isFresh: true, changed };
+    const options = { timeoutMs: DRAIN_TIMEOUT, limit: DRAIN_LIMIT, onUnconfirmed };
+    const { drained, isComplete } = await parts.broker.drain(eventsOf(docset), fold, options);
+    parts.metrics.drained(took(), isComplete ? 'drained' : 'cut');
+    if (!isComplete) parts.log.warn({ docset, drained }, 'more events wait than one poll reads');
+    return { isFresh: true, isComplete, changed };
   } catch (error) {
     parts.metrics.drained(took(), 'failed');
     if (!isOutage(error)) throw error;
     parts.log.warn({ err: error, docset }, 'events could not be read; the answer may be stale');
-    return { isFresh: false, changed };
+    return { isFresh: false, isComplete: false, changed };
+  } finally {
+    tally.report();
   }
 }
 
@@ -59,12 +72,22 @@ export function isOutage(error: unknown): boolean {
 }
 
 /** @returns the dumps that it changed */
-async function foldBatch(parts: DumpParts, docset: string, messages: ReceivedMessage[]): Promise<Dump[]> {
-  const { events, unreadable } = readEvents(parts, docset, messages);
-  const manifests = await readManifests(parts, events);
-  const changed = await parts.store.changeLive(docset, (live) => foldAll(parts, live, events, manifests));
+async function foldBatch(
+  parts: DumpParts,
+  docset: string,
+  messages: ReceivedMessage[],
+  tally: DrainTally,
+): Promise<Dump[]> {
+  const { events, unreadable } = readEvents(messages, tally);
+  const manifests = await readManifests(parts, docset, events);
+  let refused: { refusal: Refusal; event: PackagerEvent }[] = [];
+  const changed = await parts.store.changeLive(docset, (live) => {
+    refused = [];
+    return foldAll(parts, live, events, manifests, (refusal, event) => refused.push({ refusal, event }));
+  });
+  for (const { refusal, event } of refused) tally.refuse(refusal, event);
   for (const dump of changed.filter((each) => !isLive(each))) parts.metrics.finished(dump.outcome.status);
-  for (const letter of unreadable) await deadLetter(parts, docset, letter);
+  for (const letter of unreadable) await deadLetter(parts, docset, letter, tally);
   return changed;
 }
 
@@ -74,16 +97,15 @@ interface Unreadable {
 }
 
 function readEvents(
-  { log }: DumpParts,
-  docset: string,
   messages: ReceivedMessage[],
+  tally: DrainTally,
 ): { events: PackagerEvent[]; unreadable: Unreadable[] } {
   const events: PackagerEvent[] = [];
   const unreadable: Unreadable[] = [];
   for (const message of messages) {
     try {
       const event = decodeEvent(message);
-      if (event === undefined) log.info({ docset, body: message.body.slice(0, 200) }, 'ignored an unknown event');
+      if (event === undefined) tally.refuse('unknown-word', { body: message.body.slice(0, 200) });
       else if (event.type === 'Complete') events.push(checkLink(event));
       else events.push(event);
     } catch (error) {
@@ -102,18 +124,26 @@ function checkLink(event: Extract<PackagerEvent, { type: 'Complete' }>): Package
   return event;
 }
 
-/** The manifests behind the `Complete` events, by dump and attempt. */
-async function readManifests(parts: DumpParts, events: PackagerEvent[]): Promise<Map<string, DumpManifest>> {
+/** The manifests of those live dumps of which a `Complete` speaks, by dump and attempt: however many of them there are, each once. */
+async function readManifests(
+  parts: DumpParts,
+  docset: string,
+  events: PackagerEvent[],
+): Promise<Map<string, DumpManifest>> {
   const found = new Map<string, DumpManifest>();
-  for (const { type, dump, attempt } of events) {
-    if (type !== 'Complete' || dump === undefined) continue;
-    const manifest = await findManifest(parts, dump, attempt ?? 1);
-    if (manifest !== undefined) found.set(archiveKey(dump, attempt ?? 1), manifest);
+  const named = new Set(events.flatMap(({ type, dump }) => (type === 'Complete' && dump !== undefined ? [dump] : [])));
+  if (named.size === 0) return found;
+  for (const { id, attempt } of await parts.store.liveOf(docset)) {
+    const manifest = named.has(id) ? await findManifest(parts, id, attempt) : undefined;
+    if (manifest !== undefined) found.set(archiveKey(id, attempt), manifest);
   }
   return found;
 }
 
-/** What the packager wrote last at an attempt's key; undefined where there is nothing that can be trusted. */
+/**
+ * What the packager wrote last at an attempt's key; undefined where there is nothing that can be trusted, or not the archive that
+ * it speaks of. Of that only the size is known here: its digest is for the miner to check, who reads all of it.
+ */
 export async function findManifest(
   { links, log }: DumpParts,
   dump: string,
@@ -124,8 +154,17 @@ export async function findManifest(
   if (text === undefined) return undefined;
   try {
     const manifest = decodeManifest(text);
-    if (manifest.dump === dump && manifest.archive.key.startsWith(prefix)) return manifest;
-    log.error({ dump, attempt, key: manifest.archive.key }, 'a manifest speaks of another dump');
+    const { archive, packager } = manifest;
+    if (manifest.dump !== dump || !archive.key.startsWith(prefix)) {
+      log.error({ dump, attempt, packager, key: archive.key }, 'a manifest speaks of another dump');
+    } else if (await links.has(archive)) {
+      return manifest;
+    } else {
+      log.error(
+        { dump, attempt, packager, archive },
+        'a manifest speaks of an archive that is not there, or not of its size',
+      );
+    }
   } catch (error) {
     if (!(error instanceof UnreadableMessageError)) throw error;
     log.error({ err: error, dump, attempt }, 'a manifest cannot be read');
@@ -138,36 +177,68 @@ function foldAll(
   before: Dump[],
   events: PackagerEvent[],
   manifests: Map<string, DumpManifest>,
+  onRefused: (refusal: Refusal, event: PackagerEvent) => void,
 ): Dump[] {
+  const { archiveTtl, foreignPackagers } = terms;
   const now = new Date();
   const after = [...before];
   for (const event of events) {
-    const index = indexOfTarget(after, event);
+    const targets = targetsOf(after, event);
+    const [index = -1] = targets;
     const dump = after[index];
     if (dump === undefined) {
-      log.info({ dump: event.dump, type: event.type }, 'dropped an event of a dump that is over, or of none');
+      onRefused('fits-none', event);
       continue;
     }
-    const manifest = manifests.get(archiveKey(dump.id, event.attempt ?? 1));
-    after[index] = foldEvent(dump, event, { now, archiveTtl: terms.archiveTtl, manifest });
+    if (targets.length > 1) {
+      onRefused('ambiguous', event);
+      for (const each of targets) after[each] = noteAmbiguous(after[each] ?? dump, event, now);
+      continue;
+    }
+    const manifest = manifests.get(archiveKey(dump.id, dump.attempt));
+    const context = { now, archiveTtl, foreignPackagers, manifest };
+    const refusal = refusalOf(dump, event, context);
+    if (refusal !== undefined) onRefused(refusal, event);
+    if (refusal === 'ticket-wrong') after[index] = warned(dump, 'ticket-wrong', now, event.packager ?? null);
+    if (refusal !== undefined) continue;
+    const folded = foldEvent(dump, event, context);
+    if (folded.attempt !== dump.attempt) {
+      const { packager } = event;
+      log.warn({ dump: dump.id, attempt: dump.attempt, packager }, 'an archive was reported that is not there');
+    }
+    after[index] = folded;
   }
   return after;
 }
 
 /**
- * Which dump an event speaks of. A bare message does not say: packagers take requests in order, so `Accepted.` is of the oldest
- * dump that still waits, and anything else of the oldest that a bare `Accepted.` has set going. Never of one that does not
- * fit: no news is mended by the lease, another dump's archive would be wrong for good.
+ * Which dumps an event may speak of. A bare message does not say: packagers take requests in order, so `Accepted.` is of the oldest
+ * dump that still waits, and anything else of the one that a bare `Accepted.` has set going. Never of one that does not fit, and
+ * of several none: no news is mended by the lease, another dump's archive would be wrong for good.
  */
-function indexOfTarget(dumps: Dump[], event: PackagerEvent): number {
-  if (event.dump !== undefined) return dumps.findIndex(({ id }) => id === event.dump);
-  const wanted = event.type === 'Accepted' ? 'accepted' : 'running';
-  return dumps.findIndex(({ outcome, run }) => outcome.status === wanted && run === null);
+function targetsOf(dumps: Dump[], event: PackagerEvent): number[] {
+  const fitting = (fits: (dump: Dump) => boolean): number[] =>
+    dumps.flatMap((dump, index) => (isLive(dump) && fits(dump) ? [index] : []));
+  if (event.dump !== undefined) return fitting(({ id }) => id === event.dump);
+  const isBare = ({ run, ticketed }: Dump): boolean => run === null && !ticketed;
+  if (event.type !== 'Accepted') return fitting((dump) => dump.outcome.status === 'running' && isBare(dump));
+  return fitting((dump) => dump.outcome.status === 'accepted' && isBare(dump)).slice(0, 1);
+}
+
+/** What one of them is at is not known, but that somebody is at work is. */
+function noteAmbiguous(dump: Dump, event: PackagerEvent, now: Date): Dump {
+  return event.type === 'Progress' ? { ...dump, updated: now } : warned(dump, 'report-ambiguous', now);
 }
 
 /** Puts a message aside with the reason, so that it neither blocks the ones behind it nor is lost. */
-async function deadLetter(parts: DumpParts, docset: string, { message, reason }: Unreadable): Promise<void> {
+async function deadLetter(
+  parts: DumpParts,
+  docset: string,
+  { message, reason }: Unreadable,
+  tally: DrainTally,
+): Promise<void> {
   parts.metrics.unreadableEvent();
+  if (!tally.keepsUnreadable(reason)) return;
   parts.log.error({ docset, reason, body: message.body.slice(0, 2_000) }, 'an event could not be read');
   try {
     await parts.broker.publish(deadLetterMessage(message, eventsOf(docset), reason));

@@ -19,8 +19,11 @@ export interface DumpParts {
 /** Durations in milliseconds, sizes in documents. */
 export interface DumpTerms {
   dumpLease: number;
+  packagingLimit: number;
   requestTtl: number;
   archiveTtl: number;
   /** Docsets with more documents than this wait in a queue of their own. */
   largeDocset: number;
+  /** Whether packagers of another make, which know no tickets, are listened to. */
+  foreignPackagers: boolean;
 }

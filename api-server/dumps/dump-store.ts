@@ -3,6 +3,7 @@ import type { Knex } from 'knex';
 import { PHASES, type Container, type Phase } from '../../queue-config/index.js';
 import { isLive, newDump, type Archive, type Counts, type Dump, type Outcome, type Status } from './dump.js';
 import type { FailureSlug } from './failures.js';
+import type { Warning } from './warnings.js';
 
 interface Row {
   id: string;
@@ -18,6 +19,11 @@ interface Row {
   // bigint columns come as text.
   run: string | null;
   sequence: string | null;
+  ticket_seed: string;
+  ticketed: boolean;
+  taken: Date | null;
+  packager: string | null;
+  warnings: (Omit<Warning, 'first' | 'last'> & { first: string; last: string })[];
   progress: number;
   phase: Phase | null;
   remaining_seconds: number | null;
@@ -32,6 +38,9 @@ interface Row {
   error: { code: FailureSlug; detail: string } | null;
   storage_freed: Date | null;
 }
+
+/** Of two requests sent within so many milliseconds it is not known which one came first. */
+const ORDER_ALLOWANCE = 60_000;
 
 const LIVE: Status[] = ['accepted', 'running'];
 
@@ -60,6 +69,8 @@ export interface DumpStore {
   byId(id: string): Promise<Dump | undefined>;
   /** All dumps of a docset, newest first. */
   ofDocset(docset: string): Promise<Dump[]>;
+  /** Those of a docset that somebody may still build, oldest first. */
+  liveOf(docset: string): Promise<Dump[]>;
   /** Dumps that somebody may still build, and that are relative to a dump of this docset. */
   liveSince(docset: string): Promise<Dump[]>;
   /** Dumps of docsets that a miner owns, newest first, behind the one of that moment and id. */
@@ -85,6 +96,11 @@ export interface DumpStore {
   /** Takes back a dump whose request never reached the broker. */
   deleteUnpublished(id: string): Promise<void>;
   markStorageFreed(id: string, now: Date): Promise<void>;
+  /**
+   * True where a request of the same queue that was sent later was taken before `latest`: requests are handed out in their order.
+   * @param large above how many documents a request goes to the queue of large ones
+   */
+  isOvertaken(dump: Dump, latest: Date, large: number): Promise<boolean>;
 }
 
 export function createDumpStore(knex: Knex): DumpStore {
@@ -104,6 +120,9 @@ export function createDumpStore(knex: Knex): DumpStore {
     },
     async ofDocset(docset) {
       return (await dumps().where('docset_id', docset).orderBy('created', 'desc')).map(toDump);
+    },
+    async liveOf(docset) {
+      return (await dumps().where('docset_id', docset).whereIn('status', LIVE).orderBy('created')).map(toDump);
     },
     async liveSince(docset) {
       const rows = await dumps()
@@ -158,6 +177,20 @@ export function createDumpStore(knex: Knex): DumpStore {
     },
     async deleteUnpublished(id) {
       await knex('dumps').where({ id, attempt: 1 }).whereNull('published').whereIn('status', LIVE).delete();
+    },
+    async isOvertaken({ published, counts }, latest, large) {
+      if (published === null) return false;
+      const later = new Date(published.getTime() + ORDER_ALLOWANCE);
+      const found = await dumps()
+        .select('id')
+        .whereNotNull('taken')
+        .where('published', '>', later)
+        .where('taken', '<', latest)
+        .whereRaw(`(counts ->> 'requested')::bigint ${counts.requested > large ? '>' : '<='} ?`, [
+          Number.isFinite(large) ? large : Number.MAX_SAFE_INTEGER,
+        ])
+        .limit(1);
+      return found.length > 0;
     },
     async markStorageFreed(id, now) {
       await knex('dumps').where('id', id).update({ storage_freed: now });
@@ -262,6 +295,10 @@ function toDump(row: Row): Dump {
     outcome: toOutcome(row),
     attempt: row.attempt,
     published: row.published,
+    ticketSeed: row.ticket_seed,
+    ticketed: row.ticketed,
+    taken: row.taken,
+    packager: row.packager,
     run: row.run === null ? null : Number(row.run),
     sequence: row.sequence === null ? null : Number(row.sequence),
     progress: row.progress,
@@ -276,6 +313,7 @@ function toDump(row: Row): Dump {
       started: new Date(started),
       ended: ended === undefined ? undefined : new Date(ended),
     })),
+    warnings: row.warnings.map((each) => ({ ...each, first: new Date(each.first), last: new Date(each.last) })),
     storageFreed: row.storage_freed,
   };
 }
@@ -309,6 +347,11 @@ function toRow({ outcome, ...dump }: Dump): Record<keyof Row, unknown> {
     status: outcome.status,
     attempt: dump.attempt,
     published: dump.published,
+    ticket_seed: dump.ticketSeed,
+    ticketed: dump.ticketed,
+    taken: dump.taken,
+    packager: dump.packager,
+    warnings: JSON.stringify(dump.warnings),
     run: dump.run,
     sequence: dump.sequence,
     progress: dump.progress,

@@ -1,6 +1,7 @@
 /** A dump: what a miner asked for, how far it is, and how it ended (design §4). */
 import type { Container, Phase, PhaseSpan } from '../../queue-config/index.js';
 import type { FailureSlug } from './failures.js';
+import { withWarning, type Warning, type WarningCode } from './warnings.js';
 
 /** Where the finished archive is. */
 export type Archive =
@@ -45,6 +46,14 @@ export interface Dump {
   attempt: number;
   /** When the broker confirmed the request of this attempt; null: not yet. */
   published: Date | null;
+  /** What the tickets of its attempts are made from. */
+  ticketSeed: string;
+  /** Whether a packager with the ticket has taken this attempt: then nobody without it is listened to. */
+  ticketed: boolean;
+  /** When we first heard of a packager in this attempt. */
+  taken: Date | null;
+  /** The name of the packager that was heard of last in this attempt; null where it did not say. */
+  packager: string | null;
   /** Place of the newest event folded in: run of the attempt and sequence within it. */
   run: number | null;
   sequence: number | null;
@@ -58,6 +67,7 @@ export interface Dump {
   updated: Date;
   counts: Counts;
   timeline: PhaseSpan[];
+  warnings: Warning[];
   /** When the deletion of its storage was ordered; null: not yet. */
   storageFreed: Date | null;
 }
@@ -87,6 +97,9 @@ export function asOf(dump: Dump, now: Date): Dump {
 const NOT_TAKEN = {
   outcome: { status: 'accepted' },
   published: null,
+  ticketed: false,
+  taken: null,
+  packager: null,
   run: null,
   sequence: null,
   progress: 0,
@@ -100,7 +113,7 @@ export function newDump({
   delta = {},
   now,
   ...facts
-}: Pick<Dump, 'id' | 'docset' | 'docsetRevision' | 'formats' | 'container' | 'since'> & {
+}: Pick<Dump, 'id' | 'docset' | 'docsetRevision' | 'formats' | 'container' | 'since' | 'ticketSeed'> & {
   requested: number;
   delta?: Pick<Counts, 'added' | 'changed' | 'withdrawn'>;
   now: Date;
@@ -109,6 +122,7 @@ export function newDump({
     ...NOT_TAKEN,
     ...facts,
     timeline: [],
+    warnings: [],
     attempt: 1,
     created: now,
     started: null,
@@ -118,14 +132,20 @@ export function newDump({
   };
 }
 
-/** The dump asked for once more because its packager was lost: whatever the lost one still says is fenced off. */
-export function nextAttempt(dump: Dump, now: Date): Dump {
+/** The dump asked for once more, and why: whatever the packager of the attempt before still says is fenced off. */
+export function nextAttempt(dump: Dump, now: Date, why: WarningCode): Dump {
   return {
-    ...dump,
+    ...warned(dump, why, now),
     ...NOT_TAKEN,
     timeline: [],
     attempt: dump.attempt + 1,
     updated: now,
     counts: { ...dump.counts, packed: 0, omitted: 0 },
   };
+}
+
+/** The dump with a warning about the packager that has it, or about the one that is named. */
+export function warned(dump: Dump, code: WarningCode, now: Date, packager: string | null = dump.packager): Dump {
+  const { warnings, attempt } = dump;
+  return { ...dump, warnings: withWarning(warnings, { code, packager, attempt, now }) };
 }

@@ -46,9 +46,11 @@ export function createDumps(
     metrics: createDumpMetrics(metrics),
     terms: {
       dumpLease: config.dumpLease,
+      packagingLimit: config.packagingLimit,
       requestTtl: config.requestTtl,
       archiveTtl: config.archiveTtl,
       largeDocset: config.largeDocset,
+      foreignPackagers: config.foreignPackagers,
     },
     publicUrl: config.publicUrl,
   };

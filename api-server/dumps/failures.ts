@@ -3,6 +3,8 @@ import type { ProblemSlug } from '../http/problems.js';
 
 export const FAILURES = [
   'packager-lost',
+  'packaging-overdue',
+  'packager-killed',
   'packager-stalled',
   'packaging-failed',
   'source-unavailable',

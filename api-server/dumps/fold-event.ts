@@ -1,16 +1,14 @@
 /** What an event does to a dump. Pure, idempotent, and free of the order in which events come (design §3). */
 import type { DumpManifest, PackagerEvent, PhaseSpan } from '../../queue-config/index.js';
-import { isLive, type Archive, type Dump } from './dump.js';
+import { isLive, nextAttempt, warned, type Archive, type Dump } from './dump.js';
 import { failureOf } from './failures.js';
+import { refusalOf, type JudgingTerms } from './judge-event.js';
+import { MAX_ATTEMPTS } from './lease-policy.js';
 
-/** How far a packager's clock may be ahead of ours, in milliseconds. */
-const CLOCK_ALLOWANCE = 60 * 60 * 1000;
-
-export interface FoldContext {
-  now: Date;
+export interface FoldContext extends JudgingTerms {
   /** How long an archive is kept, in milliseconds. */
   archiveTtl: number;
-  /** What the packager wrote last at this attempt's key; undefined where nothing is there. */
+  /** What the packager wrote last at this attempt's key; undefined where nothing is there, or not the archive that it speaks of. */
   manifest?: DumpManifest | undefined;
 }
 
@@ -18,20 +16,19 @@ export interface FoldContext {
  * The dump after an event.
  *
  * - A terminal state is sticky.
- * - An event of an attempt that is over, or that we never asked for, changes nothing.
+ * - An event that is not believed changes nothing (`judge-event.ts`).
  * - The later run of an attempt wins; within a run the higher sequence, and a lower one changes nothing but the timeline.
- * - `Complete` from a packager that knows our headers counts only with its manifest: that, not the message, is the result.
+ * - `Complete` from a packager that knows our headers counts only with its manifest: that, not the message, is the result. Without
+ *   one the dump is asked for again, as if the packager had been lost.
  */
 export function foldEvent(dump: Dump, event: PackagerEvent, context: FoldContext): Dump {
   if (!isLive(dump)) return dump;
-  if (event.attempt !== undefined && event.attempt !== dump.attempt) return dump;
-  // It would outrank every honest run that follows.
-  if (event.run !== undefined && event.run > context.now.getTime() + CLOCK_ALLOWANCE) return dump;
+  if (refusalOf(dump, event, context) !== undefined) return dump;
   switch (event.type) {
     case 'Complete':
       return complete(dump, event, context);
     case 'Failed':
-      return isOlderRun(dump, event) ? dump : fail(takePlace(dump, event, context.now), event, context.now);
+      return fail(takePlace(dump, event, context.now), event, context.now);
     case 'Accepted':
     case 'Progress':
       return advance(dump, event, context.now);
@@ -39,12 +36,19 @@ export function foldEvent(dump: Dump, event: PackagerEvent, context: FoldContext
 }
 
 /** The dump once its manifest is found, with or without the news of it. */
-export function adoptManifest(dump: Dump, manifest: DumpManifest, { now, archiveTtl }: FoldContext): Dump {
+export function adoptManifest(
+  dump: Dump,
+  manifest: DumpManifest,
+  { now, archiveTtl }: Pick<FoldContext, 'now' | 'archiveTtl'>,
+): Dump {
   const { key, size, sha256 } = manifest.archive;
-  const finished = new Date(manifest.completed);
+  // Its clock may be any: what is kept, and for how long, goes by ours.
+  const finished = within(new Date(manifest.completed), dump.created, now);
   return {
     ...succeed(dump, { kind: 'stored', key, size, sha256 }, finished, archiveTtl),
-    started: dump.started ?? new Date(manifest.run),
+    started: dump.started ?? within(new Date(manifest.run), dump.created, finished),
+    taken: dump.taken ?? now,
+    packager: manifest.packager ?? dump.packager,
     updated: now,
     counts: { ...dump.counts, ...manifest.counts },
     timeline: manifest.timeline.map(({ phase, started, ended }) => ({
@@ -59,15 +63,15 @@ type Completed = Extract<PackagerEvent, { type: 'Complete' }>;
 type Advance = Extract<PackagerEvent, { type: 'Accepted' | 'Progress' }>;
 
 function complete(dump: Dump, event: Completed, context: FoldContext): Dump {
-  if (context.manifest !== undefined) return adoptManifest(dump, context.manifest, context);
-  const { now, archiveTtl } = context;
+  const { manifest, now, archiveTtl } = context;
+  if (manifest !== undefined) {
+    const adopted = adoptManifest(dump, manifest, context);
+    return isOf(event, manifest) ? adopted : warned(adopted, 'archive-differs', now, event.packager);
+  }
   if (event.sequence !== undefined) {
-    const detail = 'The packager reported an archive that is not in the store.';
-    return {
-      ...dump,
-      updated: now,
-      outcome: { status: 'failed', finished: now, error: { code: 'archive-missing', detail } },
-    };
+    // One that has been succeeded may well have given up what it speaks of.
+    if ((event.run ?? Infinity) < (dump.run ?? 0)) return dump;
+    return withoutArchive({ ...dump, packager: event.packager ?? dump.packager }, now);
   }
   const archive: Archive = { kind: 'foreign', url: event.url, size: event.size ?? null };
   const omitted = event.omitted ?? 0;
@@ -77,6 +81,19 @@ function complete(dump: Dump, event: Completed, context: FoldContext): Dump {
     started: dump.started ?? now,
     updated: now,
     counts: { ...dump.counts, packed: event.documents ?? requested - omitted, omitted },
+  };
+}
+
+const isOf = ({ size, sha256 }: Completed, { archive }: DumpManifest): boolean =>
+  (size ?? archive.size) === archive.size && (sha256 ?? archive.sha256) === archive.sha256;
+
+function withoutArchive(dump: Dump, now: Date): Dump {
+  if (dump.attempt < MAX_ATTEMPTS) return nextAttempt(dump, now, 'archive-missing');
+  const detail = `The dump was asked for ${dump.attempt} times; the last time an archive was reported that is not in the store.`;
+  return {
+    ...warned(dump, 'archive-missing', now),
+    updated: now,
+    outcome: { status: 'failed', finished: now, error: { code: 'archive-missing', detail } },
   };
 }
 
@@ -97,9 +114,14 @@ function succeed(dump: Dump, archive: Archive, finished: Date, archiveTtl: numbe
 }
 
 function advance(dump: Dump, event: Advance, now: Date): Dump {
-  if (isOlderRun(dump, event)) return dump;
-  const running: Dump = { ...dump, outcome: { status: 'running' }, updated: now };
-  const started = event.run === undefined ? (dump.started ?? now) : new Date(event.run);
+  const running: Dump = {
+    ...dump,
+    outcome: { status: 'running' },
+    updated: now,
+    taken: dump.taken ?? now,
+    ticketed: dump.ticketed || event.ticket !== undefined,
+  };
+  const started = event.run === undefined ? (dump.started ?? now) : within(new Date(event.run), dump.created, now);
   const timeline = mergeTimelines(isSameRun(dump, event) ? dump.timeline : [], event.timeline ?? []);
   if (isSameRun(dump, event) && (event.sequence ?? Infinity) <= (dump.sequence ?? 0)) {
     return { ...running, started, timeline };
@@ -116,16 +138,18 @@ function advance(dump: Dump, event: Advance, now: Date): Dump {
 }
 
 /** An event without our headers has no place: it counts as the newest. */
-function isOlderRun(dump: Dump, event: PackagerEvent): boolean {
-  return event.run !== undefined && dump.run !== null && event.run < dump.run;
-}
-
 function isSameRun(dump: Dump, event: PackagerEvent): boolean {
   return event.run === undefined || dump.run === null || event.run === dump.run;
 }
 
 function takePlace(dump: Dump, event: PackagerEvent, now: Date): Dump {
-  return { ...dump, run: event.run ?? dump.run, sequence: event.sequence ?? dump.sequence, updated: now };
+  return {
+    ...dump,
+    run: event.run ?? dump.run,
+    sequence: event.sequence ?? dump.sequence,
+    packager: event.packager ?? dump.packager,
+    updated: now,
+  };
 }
 
 /** Each phase once: from its earliest start to its latest end. */
@@ -145,4 +169,9 @@ function mergeTimelines(known: PhaseSpan[], told: PhaseSpan[]): PhaseSpan[] {
 function latest(a: Date | undefined, b: Date | undefined): Date | undefined {
   if (a === undefined || b === undefined) return a ?? b;
   return a > b ? a : b;
+}
+
+function within(moment: Date, earliest: Date, latest: Date): Date {
+  if (moment < earliest) return earliest;
+  return moment > latest ? latest : moment;
 }

@@ -1,10 +1,12 @@
 /** The poll: the only moment at which anybody looks at a dump. */
+import ms from 'ms';
 import type { DumpManifest } from '../../queue-config/index.js';
-import { isOutage, drainEvents, findManifest } from './drain-events.js';
-import { asOf, isLive, nextAttempt, type Dump } from './dump.js';
-import type { DumpParts } from './dump-parts.js';
+import { isOutage, drainEvents, findManifest, type Drained } from './drain-events.js';
+import { asOf, isLive, nextAttempt, warned, type Dump } from './dump.js';
+import type { DumpParts, DumpTerms } from './dump-parts.js';
+import type { FailureSlug } from './failures.js';
 import { adoptManifest } from './fold-event.js';
-import { judgeLease, type LeaseDecision } from './lease-policy.js';
+import { endOfAttempt, judgeLease, type LeaseDecision, type Loss } from './lease-policy.js';
 import { freeStorage, publishRequest } from './publish.js';
 
 export interface PollResult {
@@ -19,30 +21,69 @@ export interface PollResult {
  */
 export async function pollDump(parts: DumpParts, known: Dump): Promise<PollResult> {
   if (!isLive(known)) return { dump: await settleExpiry(parts, known), stale: false };
-  const { isFresh: fresh, changed } = await drainEvents(parts, known.docset);
-  // Without news of our own it is read again: another poll may have had them.
-  const dump = changed.get(known.id) ?? (await reload(parts, known));
-  if (!isLive(dump)) return { dump, stale: false };
+  const drained = await drainEvents(parts, known.docset);
+  const isFresh = drained.isFresh && drained.isComplete;
   try {
-    return { dump: await settleLease(parts, dump, fresh), stale: !fresh };
+    await askAgain(parts, drained.changed);
+    // Without news of our own it is read again: another poll may have had them, and asking again is noted there.
+    const changed = drained.changed.get(known.id);
+    const dump = changed === undefined || isUnasked(changed) ? await reload(parts, known) : changed;
+    if (!isLive(dump)) return { dump, stale: false };
+    const settled = await settleLease(parts, dump, drained);
+    return { dump: settled, stale: !isFresh && isLive(settled) };
   } catch (error) {
     if (!isOutage(error)) throw error;
-    parts.log.warn({ err: error, dump: dump.id }, 'a silent dump could not be looked for');
-    return { dump: await reload(parts, dump), stale: true };
+    parts.log.warn({ err: error, dump: known.id }, 'a silent dump could not be looked for');
+    const dump = await reload(parts, known);
+    return { dump, stale: isLive(dump) };
   }
 }
 
+/** An attempt after the first, whose request is still to be sent. */
+const isUnasked = (dump: Dump): boolean => isLive(dump) && dump.attempt > 1 && dump.published === null;
+
+/** Sends the requests of those that what was drained has shown to be without an archive. */
+async function askAgain(parts: DumpParts, changed: ReadonlyMap<string, Dump>): Promise<void> {
+  for (const dump of changed.values()) if (isUnasked(dump)) await publishRequest(parts, dump);
+}
+
 /** Acts on what the lease says. Where the broker was not reached, only the store is looked at. */
-async function settleLease(parts: DumpParts, dump: Dump, fresh: boolean): Promise<Dump> {
+async function settleLease(parts: DumpParts, dump: Dump, { isFresh, isComplete }: Drained): Promise<Dump> {
   const decision = judgeLease(dump, new Date(), parts.terms);
-  if (decision === 'wait') return dump;
-  if (decision === 'publish') {
-    if (fresh) await publishRequest(parts, dump);
+  if (decision.act === 'publish') {
+    if (isFresh) await publishRequest(parts, dump);
     return reload(parts, dump);
   }
+  // The news that it is complete may be somewhere in what was not read.
+  if (decision.act === 'wait' && isComplete) return dump;
   const adopted = await adoptStored(parts, dump);
-  if (adopted !== undefined || decision === 'look' || !fresh) return adopted ?? dump;
-  return decision === 'renew' ? renew(parts, dump) : giveUp(parts, dump);
+  if (adopted !== undefined || !isFresh) return adopted ?? dump;
+  switch (decision.act) {
+    case 'wait':
+      return noteFlood(parts, dump);
+    case 'look':
+      return isComplete ? settleOvertaken(parts, dump) : noteFlood(parts, dump);
+    case 'renew':
+    case 'give-up':
+      return endAttempt(parts, dump, decision.why, stillSays(parts, decision.act));
+  }
+}
+
+/** A request that somebody holds who says nothing would wait for as long as requests live: those sent after it tell. */
+async function settleOvertaken(parts: DumpParts, dump: Dump): Promise<Dump> {
+  const { dumpLease, largeDocset } = parts.terms;
+  if (dump.outcome.status !== 'accepted') return dump;
+  if (!(await parts.store.isOvertaken(dump, new Date(Date.now() - dumpLease), largeDocset))) return dump;
+  const stillWaits = (current: Dump): boolean =>
+    current.outcome.status === 'accepted' && current.attempt === dump.attempt;
+  return endAttempt(parts, dump, 'request-lost', stillWaits);
+}
+
+async function noteFlood({ store }: DumpParts, dump: Dump): Promise<Dump> {
+  const noted = await store.change(dump.id, (current) =>
+    isLive(current) ? warned(current, 'events-flooded', new Date()) : current,
+  );
+  return noted ?? dump;
 }
 
 /** A packager may have finished without our hearing of it: its manifest tells, at any attempt's key. */
@@ -65,35 +106,54 @@ async function adopt(parts: DumpParts, dump: Dump, manifest: DumpManifest): Prom
   return adopted;
 }
 
-async function renew(parts: DumpParts, dump: Dump): Promise<Dump> {
-  const renewed = await changeIf(parts, dump, stillSays(parts, 'renew'), (current) => nextAttempt(current, new Date()));
-  if (renewed !== undefined) {
-    parts.log.warn({ dump: dump.id, attempt: renewed.attempt }, 'a packager was lost; asking again');
-    await publishRequest(parts, renewed);
-  }
+/** The present attempt has come to nothing: the dump is asked for again, or was so often enough. */
+async function endAttempt(parts: DumpParts, dump: Dump, why: Loss, holds: (current: Dump) => boolean): Promise<Dump> {
+  return endOfAttempt(dump, why).act === 'renew' ? renew(parts, dump, why, holds) : giveUp(parts, dump, why, holds);
+}
+
+async function renew(parts: DumpParts, dump: Dump, why: Loss, holds: (current: Dump) => boolean): Promise<Dump> {
+  const renewed = await changeIf(parts, dump, holds, (current) => nextAttempt(current, new Date(), why));
+  if (renewed === undefined) return reload(parts, dump);
+  const { packager } = dump;
+  parts.metrics.lost(why);
+  parts.log.warn({ dump: dump.id, attempt: renewed.attempt, why, packager }, 'a packager was lost; asking again');
+  await publishRequest(parts, renewed);
   return reload(parts, dump);
 }
 
-async function giveUp(parts: DumpParts, dump: Dump): Promise<Dump> {
-  const detail = `The dump was asked for ${dump.attempt} times, and each time nothing more was heard of it.`;
-  const lost = await changeIf(parts, dump, stillSays(parts, 'give-up'), (current) => {
+async function giveUp(parts: DumpParts, dump: Dump, why: Loss, holds: (current: Dump) => boolean): Promise<Dump> {
+  const lost = await changeIf(parts, dump, holds, (current) => {
     const now = new Date();
-    return {
-      ...current,
-      updated: now,
-      outcome: { status: 'failed', finished: now, error: { code: 'packager-lost', detail } },
-    };
+    const error = { code: FAILURE_OF[why], detail: detailOf(current, why, parts.terms) };
+    return { ...warned(current, why, now), updated: now, outcome: { status: 'failed', finished: now, error } };
   });
   if (lost === undefined) return reload(parts, dump);
+  parts.metrics.lost(why);
   parts.metrics.finished('failed');
-  parts.log.error({ dump: dump.id }, 'a dump was given up');
+  parts.log.error({ dump: dump.id, why, packager: dump.packager }, 'a dump was given up');
   await freeStorage(parts, lost);
   return lost;
 }
 
+const FAILURE_OF: Record<Loss, FailureSlug> = {
+  'packager-lost': 'packager-lost',
+  'packaging-overdue': 'packaging-overdue',
+  'request-lost': 'packager-lost',
+};
+
+function detailOf({ attempt }: Dump, why: Loss, { packagingLimit }: DumpTerms): string {
+  switch (why) {
+    case 'packager-lost':
+    case 'request-lost':
+      return `The dump was asked for ${attempt} times, and each time nothing more was heard of it.`;
+    case 'packaging-overdue':
+      return `The dump was asked for ${attempt} times, and the last packager did not finish it within ${ms(packagingLimit, { long: true })}.`;
+  }
+}
+
 /** True for a dump of which the lease still says so: another poll may have heard of it, or acted, since. */
-function stillSays({ terms }: DumpParts, decision: LeaseDecision): (current: Dump) => boolean {
-  return (current) => judgeLease(current, new Date(), terms) === decision;
+function stillSays({ terms }: DumpParts, act: LeaseDecision['act']): (current: Dump) => boolean {
+  return (current) => judgeLease(current, new Date(), terms).act === act;
 }
 
 /** Changes a dump where what made us want to still holds. */

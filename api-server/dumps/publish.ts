@@ -9,6 +9,7 @@ import {
 import type { Dump } from './dump.js';
 import type { DumpParts } from './dump-parts.js';
 import { queryOf } from './status-body.js';
+import { ticketOf } from './ticket.js';
 
 /**
  * Sends the package request of a dump's present attempt, and notes it once the broker has confirmed it.
@@ -27,6 +28,7 @@ export async function publishRequest(
       dump: dump.id,
       docset: dump.docset,
       attempt: dump.attempt,
+      ticket: ticketOf(dump),
       traceparent,
     }),
     persistent: true,

@@ -11,6 +11,7 @@ import type { Place } from './dump-store.js';
 import { pollDump, type PollResult } from './poll-dump.js';
 import { publishRequest } from './publish.js';
 import { dumpPath, retryAfter } from './status-body.js';
+import { newTicketSeed } from './ticket.js';
 
 export interface DumpRequest {
   docset: { id: string; revision: number; members: number };
@@ -19,6 +20,11 @@ export interface DumpRequest {
   container: Container;
   /** The dump that it is to be relative to; null: it is of the whole docset. */
   since: EarlierDump | null;
+  /**
+   * Asked before a new dump is made.
+   * @throws {ProblemError} where nothing would be in it
+   */
+  check?: () => Promise<void>;
   /** The newest dump of these formats, this container and this `since`, as far as is known. */
   newest: Dump | undefined;
   /** Make a new dump even where one is there. */
@@ -66,7 +72,7 @@ function notAccepted(cause?: unknown): ProblemError {
 /** Each dump follows one other, and only one follows it: of two that are asked for at once the second finds the first. */
 async function findOrInsert(
   parts: DumpParts,
-  { docset, formats, container, since, newest, force, place }: DumpRequest,
+  { docset, formats, container, since, check, newest, force, place }: DumpRequest,
 ): Promise<{ dump: Dump; isNew: boolean; isFirst: boolean }> {
   const { store } = parts;
   const now = new Date();
@@ -77,6 +83,7 @@ async function findOrInsert(
     const isUsable =
       existing?.docsetRevision === docset.revision && (isLive(existing) || existing.outcome.status === 'successful');
     if (isUsable && !force) return { dump: existing, isNew: false, isFirst: false };
+    await check?.();
     const delta = await since?.compare();
     const facts = {
       docset: docset.id,
@@ -85,7 +92,11 @@ async function findOrInsert(
       ...(delta === undefined ? { requested: docset.members } : { requested: delta.added + delta.changed, delta }),
       now,
     };
-    const insertion = await store.insertAfter(known, { id: randomUUID(), ...facts }, place);
+    const insertion = await store.insertAfter(
+      known,
+      { id: randomUUID(), ticketSeed: newTicketSeed(), ...facts },
+      place,
+    );
     switch (insertion.result) {
       case 'inserted':
         return { dump: insertion.dump, isNew: true, isFirst: known === undefined };

@@ -18,6 +18,7 @@ import { estimateDump } from './estimate.js';
 import { findEarlier } from './find-earlier.js';
 import { pollDump, type PollResult } from './poll-dump.js';
 import { requestDump } from './request-dump.js';
+import { requireFormats } from './require-formats.js';
 import {
   archivePath,
   dumpPath,
@@ -81,9 +82,10 @@ export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit):
       handler: async (request, caller) => {
         const found = await lookUp(request, caller);
         const force = queryParam(request, 'force') === 'true';
+        const check = (): Promise<void> => requireFormats(knex, found.docset, found.formats);
         const place = { owner: caller.id, limit: caller.quota.dumpsAtOnce };
-        const asked = await requestDump(parts, { ...found, force, place, traceparent: traceparentOf(request) });
-        return statusAnswer(await waitUntilDone(parts, asked, request));
+        const asked = await requestDump(parts, { ...found, check, force, place, traceparent: traceparentOf(request) });
+        return statusAnswer(await waitUntilDone(parts, asked, request), caller);
       },
     },
     {
@@ -98,7 +100,7 @@ export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit):
         if (request.accepts(['application/json', 'application/zip']) === 'application/zip' && !isLive(result.dump)) {
           return archiveAnswer(parts, result, request);
         }
-        return statusAnswer(await waitUntilDone(parts, result, request));
+        return statusAnswer(await waitUntilDone(parts, result, request), caller);
       },
     },
     {
@@ -136,7 +138,7 @@ export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit):
       roles,
       handler: async (request, caller) => {
         const dump = await dismissDump(parts, await findDump(request, caller));
-        return { json: statusBody({ dump, stale: false }) };
+        return { json: statusBody({ dump, stale: false }, caller) };
       },
     },
     {
@@ -152,7 +154,7 @@ export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit):
         const headers = nextLink(request, found.length > limit && last !== undefined ? placeOf(last) : undefined);
         // As last known: only a poll of a dump asks for news of it.
         const now = new Date();
-        const bodies = dumps.map((dump) => statusBody({ dump: asOf(dump, now), stale: isLive(dump) }));
+        const bodies = dumps.map((dump) => statusBody({ dump: asOf(dump, now), stale: isLive(dump) }, caller));
         return { headers, json: { dumps: bodies } };
       },
     },
@@ -173,10 +175,10 @@ function readPlace(text: string): Pick<Dump, 'created' | 'id'> {
 }
 
 /** 202 while the dump is being made, 200 once it is over, however it ended. */
-function statusAnswer(result: PollResult): Answer {
+function statusAnswer(result: PollResult, caller: Caller): Answer {
   const { dump } = result;
   const headers = { Location: dumpPath(dump) };
-  const json = statusBody(result);
+  const json = statusBody(result, caller);
   if (!isLive(dump)) return { status: 200, headers, json };
   return {
     status: 202,

@@ -1,9 +1,11 @@
 /** A dump as a client sees it (design §5). */
 import { DEFAULT_CONTAINER } from '../../queue-config/index.js';
 import { PROBLEMS, problemType } from '../http/problems.js';
+import type { Caller } from '../miners/caller.js';
 import { isLive, type Dump } from './dump.js';
 import type { Estimate } from './estimate.js';
 import type { PollResult } from './poll-dump.js';
+import { WARNINGS, type Warning } from './warnings.js';
 
 type Wanted = Pick<Dump, 'docset' | 'formats' | 'container' | 'since'>;
 
@@ -23,9 +25,13 @@ export function queryOf({ formats, container, since }: Omit<Wanted, 'docset'>): 
   return `?fmt=${formats.join(',')}${archive}${since === null ? '' : `&since=${since}`}`;
 }
 
-/** The status body. `done` is in every one of them, so that no client loops for ever on a failure. */
-export function statusBody({ dump, stale }: PollResult): Record<string, unknown> {
+/**
+ * The status body. `done` is in every one of them, so that no client loops for ever on a failure.
+ * @param caller admins are told which packager it was
+ */
+export function statusBody({ dump, stale }: PollResult, caller?: Pick<Caller, 'role'>): Record<string, unknown> {
   const { outcome } = dump;
+  const isAdmin = caller?.role === 'admin';
   return {
     id: dump.id,
     docset: `/api/docsets/${dump.docset}`,
@@ -51,6 +57,8 @@ export function statusBody({ dump, stale }: PollResult): Record<string, unknown>
       started: started.toISOString(),
       ended: ended?.toISOString() ?? null,
     })),
+    warnings: dump.warnings.map((warning) => warningBody(warning, isAdmin)),
+    ...(isAdmin ? { packager: dump.packager } : {}),
     archive: archiveBody(dump),
     error: outcome.status === 'failed' ? errorBody(outcome.error) : null,
     links: linksOf(dump),
@@ -139,6 +147,18 @@ function messageOf({ outcome, attempt, counts, phase }: Dump): string {
     case 'expired':
       return 'The archive is gone. Ask for the dump again to have a new one.';
   }
+}
+
+function warningBody({ code, packager, attempt, count, first, last }: Warning, isAdmin: boolean): object {
+  return {
+    code,
+    detail: WARNINGS[code],
+    attempt,
+    count,
+    first: first.toISOString(),
+    last: last.toISOString(),
+    ...(isAdmin ? { packager } : {}),
+  };
 }
 
 function archiveBody(dump: Dump): object | null {

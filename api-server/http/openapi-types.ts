@@ -1547,6 +1547,7 @@ export interface components {
          *           "ended": null
          *         }
          *       ],
+         *       "warnings": [],
          *       "archive": null,
          *       "error": null,
          *       "links": [
@@ -1627,6 +1628,26 @@ export interface components {
                 /** Format: date-time */
                 ended: string | null;
             }[];
+            /**
+             * @description What went wrong on the way and was put right, or was not believed: packagers that were lost, archives that were reported
+             *     and are not there, reports of those who were not given the dump to make.
+             */
+            warnings: {
+                /** @enum {unknown} */
+                code: "packager-lost" | "packaging-overdue" | "request-lost" | "archive-missing" | "archive-differs" | "ticket-wrong" | "report-ambiguous" | "events-flooded";
+                detail: string;
+                attempt: number;
+                /** @description How often. */
+                count: number;
+                /** Format: date-time */
+                first: string;
+                /** Format: date-time */
+                last: string;
+                /** @description Which packager it was, where it is known; for admins only. */
+                packager?: string | null;
+            }[];
+            /** @description Which packager was heard of last; for admins only. */
+            packager?: string | null;
             archive: {
                 href: string;
                 size: number | null;

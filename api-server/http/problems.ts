@@ -226,6 +226,18 @@ export const PROBLEMS = {
     title: 'No packager finished the dump',
     description: 'The dump was asked for three times, and each time nothing more was heard of it. Ask for it again.',
   },
+  'packaging-overdue': {
+    status: 500,
+    title: 'No packager finished the dump in time',
+    description:
+      'The dump was asked for three times, and the last packager reported for longer than a dump may take without finishing it. Ask for it again, or for fewer documents.',
+  },
+  'packager-killed': {
+    status: 500,
+    title: 'Packagers died of the dump',
+    description:
+      'Several packagers ended without a word while they made this dump, so that it is given to no other. The people who run this service find the request among the dead letters.',
+  },
   'packager-stalled': {
     status: 500,
     title: 'The packager got no bytes for too long',
@@ -281,6 +293,11 @@ export const PROBLEMS = {
     status: 422,
     title: 'The docset would be empty',
     description: 'No document matches, or none is left over. A docset needs at least one member.',
+  },
+  'formats-not-in-docset': {
+    status: 422,
+    title: 'No document of the docset has these formats',
+    description: 'Nothing would be in the archive, and no dump was made. `formats` lists those that documents of it have.',
   },
   'members-unknown': {
     status: 422,

@@ -48,17 +48,19 @@ export async function findWrong(bytes: Buffer, places: readonly DigestedPlace[])
 export function createStreamDigest(length = Infinity): StreamDigest {
   if (length < WORTH_A_THREAD) return digestHere();
   const stream = nextStream++;
+  // The thread that has hashed its beginning: another one would make a digest of the rest.
+  let own: WorkerThread | undefined;
+  const ask = <Answer>(order: object, transferred?: readonly ArrayBuffer[]): Promise<Answer> =>
+    (own ??= thread()).ask({ ...order, stream }, transferred);
   const add = <Answer>(bytes: Buffer, isAlone: boolean): Promise<Answer> => {
-    if (isShared(bytes)) return thread().ask({ type: 'add', stream, place: placeOf(bytes), isAlone });
+    if (isShared(bytes)) return ask({ type: 'add', place: placeOf(bytes), isAlone });
     const copy = new Uint8Array(bytes).buffer;
-    return thread().ask({ type: 'add', stream, place: { memory: copy, start: 0, length: bytes.length }, isAlone }, [
-      copy,
-    ]);
+    return ask({ type: 'add', place: { memory: copy, start: 0, length: bytes.length }, isAlone }, [copy]);
   };
   return {
     add: (bytes) => add(bytes, false),
     addPart: (bytes) => add(bytes, true),
-    digest: () => thread().ask({ type: 'end', stream }),
+    digest: () => ask({ type: 'end' }),
   };
 }
 

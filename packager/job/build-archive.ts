@@ -27,6 +27,8 @@ import { createProgressMeter } from './progress-meter.js';
 export interface BuildContext {
   request: PackageRequest;
   run: number;
+  /** The packager's name. */
+  packager: string;
   keys: ArchiveKeys;
   store: ArchiveStore;
   client: SourceClient;
@@ -173,7 +175,10 @@ async function readManifest(store: ArchiveStore, key: string): Promise<DumpManif
   return undefined;
 }
 
-function manifestOf({ request, run, keys, reporter }: BuildContext, { counts, written }: StoredBag): DumpManifest {
+function manifestOf(
+  { request, run, packager, keys, reporter }: BuildContext,
+  { counts, written }: StoredBag,
+): DumpManifest {
   return {
     version: 1,
     dump: request.dump ?? keys.id,
@@ -190,5 +195,6 @@ function manifestOf({ request, run, keys, reporter }: BuildContext, { counts, wr
       ...(ended === undefined ? {} : { ended: ended.toISOString() }),
     })),
     completed: new Date().toISOString(),
+    packager,
   };
 }

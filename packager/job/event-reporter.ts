@@ -38,7 +38,7 @@ const TICK = 1000;
 export function createEventReporter(
   delivery: Delivery,
   request: PackageRequest,
-  { run, eventTtl, log }: { run: number; eventTtl: number; log: Logger },
+  { run, eventTtl, packager, log }: { run: number; eventTtl: number; packager: string; log: Logger },
 ): EventReporter {
   const timeline: PhaseSpan[] = [];
   let latest: JobProgress | undefined;
@@ -50,10 +50,11 @@ export function createEventReporter(
 
   const send = (content: EventContent): Promise<void> => {
     sequence += 1;
-    const { dump, attempt } = request;
+    const { dump, attempt, ticket } = request;
     const event = {
       ...content,
-      ...(dump === undefined ? {} : { dump, attempt, run, sequence }),
+      packager,
+      ...(dump === undefined ? {} : { dump, attempt, run, sequence, ticket }),
       timeline: [...timeline],
     };
     const message = eventMessage(request.replyTo, event, { eventTtl });

@@ -9,6 +9,7 @@ export type FailureCode =
   | 'storage-unavailable'
   | 'archive-not-verified'
   | 'packager-stalled'
+  | 'packager-killed'
   | 'internal';
 
 /** The job failed and the requester is told so; the message is one sentence for the miner. */

@@ -174,6 +174,13 @@ const CASES: Case[] = [
     problem: 'docset-empty',
   },
   {
+    what: 'a dump in formats that no member has',
+    method: 'post',
+    path: '/api/docsets/1/dump?fmt=pdf,html',
+    status: 422,
+    problem: 'formats-not-in-docset',
+  },
+  {
     what: 'members that are not there',
     method: 'post',
     body: { members: ['a', 'b'] },

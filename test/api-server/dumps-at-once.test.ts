@@ -55,7 +55,14 @@ describe('a dump', () => {
       },
       log: pino({ level: 'silent' }),
       metrics: createDumpMetrics(new Registry()),
-      terms: { dumpLease: LEASE, requestTtl: 60_000, archiveTtl: 60_000, largeDocset: 100 },
+      terms: {
+        dumpLease: LEASE,
+        packagingLimit: 60_000,
+        requestTtl: 60_000,
+        archiveTtl: 60_000,
+        largeDocset: 100,
+        foreignPackagers: true,
+      },
       publicUrl: 'http://localhost:3000',
     };
   });

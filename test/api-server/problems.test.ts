@@ -15,6 +15,7 @@ test('every problem in the catalogue is used by some code', () => {
   const unused = Object.keys(PROBLEMS).filter((slug) => !code.includes(`'${slug}'`));
   // What packagers report of themselves is named by them, and only read here.
   const reported = new Set([
+    'packager-killed',
     'packager-stalled',
     'packaging-failed',
     'source-unavailable',

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { openS3ArchiveStore } from '../../packager/archive-store/s3-archive-store.js';
 import type { ArchiveStore } from '../../packager/archive-store/archive-store.js';
@@ -22,6 +23,16 @@ packager.ready.then(() => process.stdout.write('ready\\n'));
 process.on('SIGTERM', () => packager.stop().then(() => process.exit(0)));
 `;
 
+/** Ends the first thread that the packager starts, in the middle of its work. */
+const THREAD_KILLER = `
+let answers = 0;
+process.once('worker', (worker) => {
+  worker.on('message', () => {
+    if (++answers === 3) void worker.terminate();
+  });
+});
+`;
+
 let compiled: CompiledPackager;
 let server: DocsetServer;
 let stage: Stage;
@@ -30,6 +41,7 @@ const children: ChildProcess[] = [];
 beforeAll(async () => {
   compiled = await compilePackager();
   await writeFile(join(compiled.folder, 'main.js'), MAIN);
+  await writeFile(join(compiled.folder, 'thread-killer.js'), THREAD_KILLER);
 });
 afterAll(() => compiled.remove());
 
@@ -47,8 +59,8 @@ afterEach(async () => {
   await server.close();
 });
 
-async function startProcess(env: Record<string, string> = {}): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [join(compiled.folder, 'main.js')], {
+async function startProcess(env: Record<string, string> = {}, options: string[] = []): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [...options, join(compiled.folder, 'main.js')], {
     env: {
       PATH: process.env['PATH'] ?? '',
       API_URL: server.url,
@@ -117,6 +129,16 @@ describe('a packager that is killed in the middle of an archive', () => {
     expect(await filesUnder(stage.archives)).toHaveLength(2);
   });
 });
+
+test('a packager whose thread dies fails that job at once, and makes the next one', async () => {
+  await begin(largeDocuments(20));
+  await startProcess({}, ['--import', pathToFileURL(join(compiled.folder, 'thread-killer.js')).href]);
+  await stage.request(server.docsetUrl('pdf'), 'd1');
+  expect((await stage.eventsUntil('Failed', 50_000)).at(-1)).toMatchObject({ code: 'internal' });
+  await stage.request(server.docsetUrl('pdf'), 'd2');
+  await readBag(await stage.readArchive((await stage.eventsUntil('Complete', 50_000)).at(-1)));
+  expect((await filesUnder(stage.archives)).filter((file) => file.startsWith('dumps/d1/'))).toEqual([]);
+}, 120_000);
 
 describe('a packager that is frozen', () => {
   test('changes nothing when it wakes up after another did its work', async () => {

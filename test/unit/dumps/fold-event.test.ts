@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import type { DumpManifest, PackagerEvent } from '../../../queue-config/index.js';
 import { newDump, nextAttempt, type Dump } from '../../../api-server/dumps/dump.js';
 import { foldEvent } from '../../../api-server/dumps/fold-event.js';
+import { ticketOf } from '../../../api-server/dumps/ticket.js';
 
 const now = new Date('2026-11-22T12:00:00Z');
 const archiveTtl = 7 * 24 * 3600 * 1000;
@@ -13,8 +14,9 @@ const fresh = newDump({
   formats: ['meta', 'txt'],
   container: 'zip',
   since: null,
+  ticketSeed: 'seed',
   requested: 10,
-  now,
+  now: new Date('2026-11-22T10:00:00Z'),
 });
 const ours = { dump: 'd1', attempt: 1, run: 1_000 };
 const manifest: DumpManifest = {
@@ -32,7 +34,13 @@ const manifest: DumpManifest = {
 };
 const fold = (dump: Dump, events: PackagerEvent[], withManifest = false): Dump =>
   events.reduce(
-    (folded, event) => foldEvent(folded, event, { now, archiveTtl, manifest: withManifest ? manifest : undefined }),
+    (folded, event) =>
+      foldEvent(folded, event, {
+        now,
+        archiveTtl,
+        foreignPackagers: true,
+        manifest: withManifest ? manifest : undefined,
+      }),
     dump,
   );
 const progress = (sequence: number, percent: number): PackagerEvent => ({
@@ -88,7 +96,7 @@ describe('folding an event', () => {
   });
 
   test('fences off a packager of an older attempt', () => {
-    const second = nextAttempt(fold(fresh, [accepted, progress(2, 40)]), now);
+    const second = nextAttempt(fold(fresh, [accepted, progress(2, 40)]), now, 'packager-lost');
     expect(fold(second, [progress(7, 90), { type: 'Failed', detail: 'old', ...ours, sequence: 8 }])).toBe(second);
     expect(fold(second, [complete], true)).toBe(second);
   });
@@ -105,7 +113,42 @@ describe('folding an event', () => {
   });
 
   test('does not believe a packager that reports an archive which is not there', () => {
-    expect(fold(fresh, [complete]).outcome).toMatchObject({ status: 'failed', error: { code: 'archive-missing' } });
+    const again = fold(fresh, [accepted, { ...complete, packager: 'host/7/x' }]);
+    expect(again).toMatchObject({ outcome: { status: 'accepted' }, attempt: 2, published: null });
+    expect(again.warnings).toMatchObject([{ code: 'archive-missing', packager: 'host/7/x', attempt: 1, count: 1 }]);
+    const third = { ...fresh, attempt: 3 };
+    expect(fold(third, [{ ...complete, attempt: 3 }]).outcome).toMatchObject({
+      status: 'failed',
+      error: { code: 'archive-missing' },
+    });
+  });
+
+  test('counts what is in the store, and not what the message says of it', () => {
+    const done = fold(fresh, [accepted, { ...complete, size: 1, sha256: 'b'.repeat(64) }], true);
+    expect(done.outcome).toMatchObject({ status: 'successful', archive: manifest.archive });
+    expect(done.warnings).toMatchObject([{ code: 'archive-differs' }]);
+    expect(fold(fresh, [{ ...complete, size: 345 }], true).warnings).toEqual([]);
+  });
+
+  test('goes by our clock where the packager’s is wrong', () => {
+    const early = fold(fresh, [{ ...accepted, run: 1 }]);
+    expect(early.started).toEqual(fresh.created);
+    const late = foldEvent(fresh, complete, {
+      ...{ now, archiveTtl, foreignPackagers: true },
+      manifest: { ...manifest, completed: '9999-01-01T00:00:00.000Z' },
+    });
+    expect(late.outcome).toMatchObject({ finished: now });
+  });
+
+  test('listens to nobody but the one who was given the dump, once that one was heard of', () => {
+    const ticket = ticketOf(fresh);
+    const taken = fold(fresh, [{ ...accepted, ticket }]);
+    const failed: PackagerEvent = { type: 'Failed', detail: 'ha', ...ours, run: 2_000, sequence: 1 };
+    expect(fold(taken, [failed])).toBe(taken);
+    expect(fold(taken, [{ ...failed, ticket: 'another' }])).toBe(taken);
+    expect(fold(taken, [{ ...failed, ticket: ticketOf(nextAttempt(fresh, now, 'packager-lost')) }])).toBe(taken);
+    expect(fold(fresh, [{ ...failed, ticket: 'another' }])).toBe(fresh);
+    expect(fold(taken, [{ ...failed, ticket }]).outcome.status).toBe('failed');
   });
 
   test('takes the word of a packager that knows none of our headers', () => {

@@ -3,18 +3,18 @@ import { newDump, type Dump } from '../../../api-server/dumps/dump.js';
 import { judgeLease } from '../../../api-server/dumps/lease-policy.js';
 
 const MINUTE = 60_000;
-const terms = { dumpLease: 10 * MINUTE, requestTtl: 24 * 60 * MINUTE };
+const terms = { dumpLease: 10 * MINUTE, packagingLimit: 120 * MINUTE, requestTtl: 24 * 60 * MINUTE };
 const start = new Date('2026-11-22T12:00:00Z');
 const after = (minutes: number): Date => new Date(start.getTime() + minutes * MINUTE);
 const waiting: Dump = {
   ...newDump({
-    ...{ id: 'd', docset: '5', docsetRevision: 1, formats: ['txt'], container: 'zip', since: null },
+    ...{ id: 'd', docset: '5', docsetRevision: 1, formats: ['txt'], container: 'zip', since: null, ticketSeed: 'seed' },
     ...{ requested: 1, now: start },
   }),
   published: start,
 };
 const running: Dump = { ...waiting, outcome: { status: 'running' }, started: start };
-const judge = (dump: Dump, minutes: number) => judgeLease(dump, after(minutes), terms);
+const judge = (dump: Dump, minutes: number): string => judgeLease(dump, after(minutes), terms).act;
 
 describe('the lease of a dump', () => {
   test('lasts while there is news', () => {
@@ -26,6 +26,16 @@ describe('the lease of a dump', () => {
     expect(judge(running, 11)).toBe('renew');
     expect(judge({ ...running, attempt: 2 }, 11)).toBe('renew');
     expect(judge({ ...running, attempt: 3 }, 11)).toBe('give-up');
+  });
+
+  test('ends after the packaging limit for a packager that reports for ever', () => {
+    const reporting = { ...running, taken: after(0), updated: after(120) };
+    expect(judge(reporting, 120)).toBe('wait');
+    expect(judgeLease(reporting, after(121), terms)).toEqual({ act: 'renew', why: 'packaging-overdue' });
+    expect(judgeLease({ ...reporting, attempt: 3 }, after(121), terms)).toEqual({
+      act: 'give-up',
+      why: 'packaging-overdue',
+    });
   });
 
   test('of a dump that waits behind others only looks for a result until its request has expired at the broker', () => {
