@@ -2124,7 +2124,7 @@ export interface components {
                     /** @constant */
                     status?: 422;
                     /** @enum {unknown} */
-                    type?: "/problems/since-not-comparable" | "/problems/docset-empty" | "/problems/members-unknown" | "/problems/members-unreadable" | "/problems/members-too-many" | "/problems/collections-differ";
+                    type?: "/problems/since-not-comparable" | "/problems/docset-empty" | "/problems/formats-not-in-docset" | "/problems/members-unknown" | "/problems/members-unreadable" | "/problems/members-too-many" | "/problems/collections-differ";
                 };
             };
         };
