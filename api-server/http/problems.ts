@@ -297,7 +297,8 @@ export const PROBLEMS = {
   'formats-not-in-docset': {
     status: 422,
     title: 'No document of the docset has these formats',
-    description: 'Nothing would be in the archive, and no dump was made. `formats` lists those that documents of it have.',
+    description:
+      'Nothing would be in the archive, and no dump was made. `formats` lists those that documents of it have.',
   },
   'members-unknown': {
     status: 422,

@@ -381,28 +381,32 @@ function roguePackagers(name: 'embedded' | 'real', startSurroundings: () => Prom
 
   // The embedded database goes with its api-server.
   const onServers = name === 'real' ? test : undefined;
-  onServers?.('a database that goes away in the middle of a drain loses nothing', async () => {
-    const { postgresql } = surroundings;
-    if (postgresql === undefined) throw new Error('there is no PostgreSQL');
-    const path = await ask();
-    const [request] = (await rogue.take(1)) as [TakenRequest];
-    await rogue.report(request, 'Accepted.');
-    for (let percent = 1; percent <= 99; percent++) await rogue.report(request, `Progress: ${percent}%`);
-    await store(request, 'an archive');
-    await rogue.report(request, 'Complete: https://s3.example.org/a.zip');
-    let killed: Promise<void> | undefined;
-    const onQuery = ({ sql }: { sql: string }): void => {
-      if (sql.includes('update "dumps"')) killed ??= postgresql.kill();
-    };
-    server.parts.knex.on('query', onQuery);
-    const lost = await admin.get(path);
-    server.parts.knex.off('query', onQuery);
-    expect(lost).toMatchObject({ status: 503, body: { type: '/problems/database-unavailable' } });
-    await killed;
-    await postgresql.restart();
-    const done = await pollUntil(path, 'the database is back', ({ status }) => status === 'successful');
-    expect(done).toMatchObject({ attempt: 1, warnings: [], archive: { size: 10 } });
-  }, 300_000);
+  onServers?.(
+    'a database that goes away in the middle of a drain loses nothing',
+    async () => {
+      const { postgresql } = surroundings;
+      if (postgresql === undefined) throw new Error('there is no PostgreSQL');
+      const path = await ask();
+      const [request] = (await rogue.take(1)) as [TakenRequest];
+      await rogue.report(request, 'Accepted.');
+      for (let percent = 1; percent <= 99; percent++) await rogue.report(request, `Progress: ${percent}%`);
+      await store(request, 'an archive');
+      await rogue.report(request, 'Complete: https://s3.example.org/a.zip');
+      let killed: Promise<void> | undefined;
+      const onQuery = ({ sql }: { sql: string }): void => {
+        if (sql.includes('update "dumps"')) killed ??= postgresql.kill();
+      };
+      server.parts.knex.on('query', onQuery);
+      const lost = await admin.get(path);
+      server.parts.knex.off('query', onQuery);
+      expect(lost).toMatchObject({ status: 503, body: { type: '/problems/database-unavailable' } });
+      await killed;
+      await postgresql.restart();
+      const done = await pollUntil(path, 'the database is back', ({ status }) => status === 'successful');
+      expect(done).toMatchObject({ attempt: 1, warnings: [], archive: { size: 10 } });
+    },
+    300_000,
+  );
 
   describe('a request that kills every packager', () => {
     let compiled: CompiledPackager;
