@@ -26,8 +26,16 @@ export const DRILLS: readonly Drill[] = [
     { isShort: true },
   ),
   drillOfBlows('packagers-frozen', { blows: ['packager-frozen'], times: 4, env: { DUMP_LEASE: '5s' }, mayFail: LOST }),
-  drillOfBlows('api-server-killed', { blows: ['api-server-killed'], times: 10 }),
-  drillOfBlows('database-stopped', { blows: ['database-stopped', 'database-killed'], times: 6 }),
+  drillOfBlows('api-server-killed', {
+    blows: ['api-server-killed'],
+    times: 10,
+    mayFail: ['packager-stalled', 'source-unavailable'],
+  }),
+  drillOfBlows('database-stopped', {
+    blows: ['database-stopped', 'database-killed'],
+    times: 6,
+    mayFail: ['packager-stalled', 'source-unavailable'],
+  }),
   drillOfBlows('store-refuses', { blows: ['store-refuses'], times: 8, mayFail: STORE_AWAY }),
   drillOfBlows('store-slow', { blows: ['store-slow'], times: 5, mayFail: STORE_AWAY }),
   drillOfBlows('store-cuts', { blows: ['store-cuts'], times: 6, mayFail: STORE_AWAY }),

@@ -199,7 +199,7 @@ export async function openField(ground: Ground, random: Random, options: FieldOp
 }
 
 /** So that a drill takes seconds where a service takes minutes. */
-const SHORT_TIMES = { DUMP_LEASE: '20s', STALL_TIMEOUT: '30s', REQUEST_TTL: '5m' };
+const SHORT_TIMES = { DUMP_LEASE: '20s', STALL_TIMEOUT: '60s', REQUEST_TTL: '5m' };
 
 async function startSupervised(start: () => Promise<AditProcess>): Promise<Supervised> {
   let current = await start();
