@@ -28,12 +28,19 @@ describeOn('chromium', 'hostile strings', () => {
     'are shown as they are in a search, in its facets and highlights, and in a document',
     async () => {
       const key = await server.keyOf(HOSTILE[0]);
-      const { page, faults, close } = await visit(browser, server.url, '/', { key });
+      const { page, faults, close } = await visit(browser, server.url, '/', {
+        key,
+        // All rows are on the screen.
+        viewport: { width: 1280, height: 4_000 },
+      });
       await page.locator('.whoami', { hasText: HOSTILE[0] }).waitFor();
       await page.getByRole('link', { name: HOSTILE[0], exact: true }).click();
       await page.getByLabel('Search the texts').fill('needle');
       await page.locator('mark').first().waitFor();
-      for (const more of await page.getByRole('button', { name: /^More of/ }).all()) await more.click();
+      const more = page.getByRole('button', { name: /^More of/ });
+      await more.first().waitFor();
+      // A button goes when it was pressed.
+      for (let left = await more.count(); left > 0; left = await more.count()) await more.first().click();
       for (const text of HOSTILE) {
         await page.locator('.row-title').getByText(text, { exact: true }).first().waitFor({ state: 'attached' });
         await page.locator('.value-name').getByText(text, { exact: true }).first().waitFor({ state: 'attached' });
@@ -67,6 +74,7 @@ describeOn('chromium', 'hostile strings', () => {
       for (const text of HOSTILE) await page.getByRole('link', { name: text.slice(0, 200), exact: true }).waitFor();
       for (const box of (await page.getByRole('checkbox').all()).slice(0, 3)) await box.check();
       await page.getByRole('radio', { name: /not in the others/ }).check();
+      await page.getByRole('radio', { name: /^All of their/ }).check();
       await page.getByRole('button', { name: 'Make it' }).click();
       await page.getByRole('link', { name: 'Take it with you' }).waitFor();
       await page.getByText('How it was made').click();

@@ -9,6 +9,8 @@ import { piecesOf } from './passages.js';
 const ROW = { plain: 4.75, withPassages: 7.75 };
 /** Rows that are there above and below the screen. */
 const AROUND = 8;
+/** Rows that are loaded at the least. */
+const READY = 3;
 /** Browsers make nothing higher than about 33 million pixels. */
 const HIGHEST = 30_000_000;
 /** Milliseconds without scrolling after which it is worth while to ask for what is on the screen. */
@@ -31,7 +33,8 @@ export function Results({ found, hasWords }: { found: Found; hasWords: boolean }
       if (list.current === null) return;
       const { top } = list.current.getBoundingClientRect();
       const start = Math.max(0, Math.floor(-top / height));
-      const end = Math.min(length, Math.ceil((innerHeight - top) / height));
+      // On small screens the list begins below the screen: its first rows are made ready all the same.
+      const end = Math.min(length, Math.max(start + READY, Math.ceil((innerHeight - top) / height)));
       setRows((before) =>
         before[0] === Math.max(0, start - AROUND) && before[1] === Math.min(length, end + AROUND)
           ? before
