@@ -28,6 +28,8 @@ export interface StompConnection {
   lost: AbortSignal;
   /** SEND; resolves with the receipt. */
   send(destination: string, headers: Record<string, string>, body: string): Promise<void>;
+  /** As `send`, without the length of the body, which some brokers take for a message of bytes. It must have no NUL. */
+  sendText(destination: string, headers: Record<string, string>, body: string): Promise<void>;
   /** SEND without a receipt: nothing tells whether it arrived. */
   sendUnconfirmed(destination: string, headers: Record<string, string>, body: string): void;
   /** SUBSCRIBE. Messages may come before it is confirmed. */
@@ -190,6 +192,10 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
     lost: gone.signal,
     send: (destination, headers, body) =>
       expectReceipt((receipt) => client.publish({ destination, headers: { ...headers, receipt }, body })),
+    sendText: (destination, headers, body) =>
+      expectReceipt((receipt) =>
+        client.publish({ destination, headers: { ...headers, receipt }, body, skipContentLengthHeader: true }),
+      ),
     sendUnconfirmed: (destination, headers, body) => client.publish({ destination, headers, body }),
     subscribe(destination, headers, onMessage) {
       const guarded = (message: IMessage): void => {

@@ -27,8 +27,9 @@ export interface DeadLetter {
 const OF_THE_JOURNEY = new Set(
   (
     'destination subscription message-id ack receipt content-length expires timestamp priority persistent redelivered ' +
-    'JMSXUserID amq-msg-type dlqDeliveryFailureCause expiration delivery-mode x-delivery-count x-first-death-exchange ' +
-    'x-first-death-queue x-first-death-reason redelivery-count original-destination original-message-id reason'
+    'JMSXUserID amq-msg-type destination-type dlqDeliveryFailureCause expiration delivery-mode x-delivery-count x-first-death-exchange ' +
+    'x-first-death-queue x-first-death-reason redelivery-count original-destination original-message-id reason ' +
+    '_AMQ_ORIG_ADDRESS _AMQ_ORIG_QUEUE _AMQ_ORIG_MESSAGE_ID _AMQ_ORIG_ROUTING_TYPE'
   ).split(' '),
 );
 
@@ -38,14 +39,21 @@ export function readDeadLetter({ headers, body }: ReceivedMessage): DeadLetter {
   const id = headers['message-id'] ?? '';
   const ours = /^Unreadable: (.*)\nQueue: (.*)\n\n((?:.+\n)*)\n([^]*)$/.exec(body);
   if (ours === null) {
-    // The embedded broker and RabbitMQ say where it was.
+    // The embedded broker, RabbitMQ and Artemis say where it was.
     const ofEmbedded = parseQueue(headers['original-destination'] ?? '');
-    const from = ofEmbedded ?? queueThatSaysRabbitMQ(headers) ?? guessQueue({ headers, body });
+    const from =
+      ofEmbedded ?? queueThatSaysRabbitMQ(headers) ?? queueThatSaysArtemis(headers) ?? guessQueue({ headers, body });
     const death = headers['x-first-death-reason'];
+    // On Artemis a message comes here for this reason alone: a NACK is an acknowledgement to it.
+    const givenUp = headers['_AMQ_ORIG_QUEUE'] === undefined ? undefined : DEATHS.get('delivery_limit');
     return {
       id,
       reason:
-        headers['dlqDeliveryFailureCause'] ?? DEATHS.get(death ?? '') ?? headers['reason'] ?? 'refused by a consumer',
+        headers['dlqDeliveryFailureCause'] ??
+        DEATHS.get(death ?? '') ??
+        givenUp ??
+        headers['reason'] ??
+        'refused by a consumer',
       from,
       since:
         ofEmbedded === undefined || expires === undefined
@@ -163,6 +171,12 @@ const parseQueue = (text: string): Destination | undefined =>
 function queueThatSaysRabbitMQ(headers: ReceivedMessage['headers']): Destination | undefined {
   const queue = headers['x-first-death-queue'];
   return queue === undefined ? undefined : parseQueue(`/queue/${queue.replaceAll('.', '/')}`);
+}
+
+/** Artemis keeps the name of the queue in a header. */
+function queueThatSaysArtemis(headers: ReceivedMessage['headers']): Destination | undefined {
+  const queue = headers['_AMQ_ORIG_QUEUE'];
+  return queue === undefined ? undefined : parseQueue(`/queue/${queue}`);
 }
 
 /** A packager refused it, so it was a request; the broker does not say on which queue. */

@@ -1,4 +1,5 @@
 /** How the queues are: what waits, since when, who takes it, and what ended as a dead letter. */
+import { readArtemisStatus } from '../artemis/status.js';
 import type { BrokerAddress } from '../broker-url.js';
 import {
   DEAD_LETTERS,
@@ -54,7 +55,8 @@ export async function readStatus(
       await connection.close();
       return status;
     }
-    const status = await readOn(connection);
+    const isArtemis = connection.dialect.name === 'artemis';
+    const status = isArtemis ? await readArtemisStatus(connection, PERMANENT) : await readOn(connection);
     await connection.close();
     return status;
   } catch (error) {

@@ -1,0 +1,109 @@
+/** Artemis' management by messages: it answers questions about its queues and its settings, with the right `manage`. */
+import { randomUUID } from 'node:crypto';
+import { BrokerUnavailableError } from '../broker.js';
+import type { StompConnection } from '../stomp-connection.js';
+
+export interface ManagedQueue {
+  /** Without `/queue/`: `docsets/package`. */
+  readonly name: string;
+  readonly messages: number;
+  readonly consumers: number;
+  readonly inFlight: number;
+  readonly enqueued: number;
+  readonly dequeued: number;
+  readonly expired: number;
+}
+
+export interface Management {
+  /** Every queue whose name begins with `prefix`, page by page. */
+  queues(prefix: string, onPage: (queues: readonly ManagedQueue[]) => void): Promise<void>;
+  /** When the first message that waits was sent; undefined where none does, or where there is no such queue. */
+  oldestOf(queue: string): Promise<Date | undefined>;
+  /** Ends the subscription to answers. */
+  close(): Promise<void>;
+}
+
+/** The broker says that the question cannot be answered. */
+export class ManagementError extends Error {
+  override readonly name = 'ManagementError';
+}
+
+const ADDRESS = 'activemq.management';
+const PATIENCE = 10_000;
+const PAGE = 500;
+
+interface Answer {
+  readonly succeeded: boolean;
+  readonly value: unknown;
+}
+
+/**
+ * Opens it on a connection of the operator's. Answers come to a queue below `docsets/check/`, which goes as idle ones do.
+ * @throws {BrokerRefusedError} the account may not
+ */
+export async function openManagement(connection: StompConnection): Promise<Management> {
+  const replies = `docsets/check/answers-${randomUUID()}`;
+  let answered: ((answer: Answer) => void) | undefined;
+  // Answers come in the order of the questions, of which there is one at a time.
+  const subscription = connection.subscribe(
+    `/queue/${replies}`,
+    { ack: 'auto', 'subscription-type': 'ANYCAST' },
+    ({ headers, body }) => {
+      const [value] = JSON.parse(body === '' ? '[]' : body) as unknown[];
+      answered?.({ succeeded: headers['_AMQ_OperationSucceeded'] === 'true', value });
+    },
+  );
+  await subscription.confirmed;
+
+  const ask = async (question: Readonly<Record<string, string>>, parameters: readonly unknown[]): Promise<Answer> => {
+    let giveUp = (): void => undefined;
+    let timer: NodeJS.Timeout | undefined;
+    const answer = new Promise<Answer>((resolve, reject) => {
+      answered = resolve;
+      giveUp = () => reject(connection.lost.reason as Error);
+      timer = setTimeout(() => reject(new BrokerUnavailableError('the management does not answer')), PATIENCE);
+    });
+    connection.lost.addEventListener('abort', giveUp, { once: true });
+    try {
+      const body = JSON.stringify(parameters);
+      await Promise.all([connection.sendText(ADDRESS, { 'reply-to': replies, ...question }, body), answer]);
+      return await answer;
+    } finally {
+      clearTimeout(timer);
+      connection.lost.removeEventListener('abort', giveUp);
+    }
+  };
+
+  return {
+    async queues(prefix, onPage) {
+      for (let page = 1; ; page += 1) {
+        const filter = JSON.stringify({ field: 'name', operation: 'CONTAINS', value: prefix });
+        const question = { _AMQ_ResourceName: 'broker', _AMQ_OperationName: 'listQueues' };
+        const { succeeded, value } = await ask(question, [filter, page, PAGE]);
+        if (!succeeded) throw new ManagementError(`The broker lists no queues: ${String(value)}`);
+        const { data } = JSON.parse(String(value)) as { data: Record<string, string>[] };
+        onPage(data.map(queueOf).filter(({ name }) => name.startsWith(prefix)));
+        if (data.length < PAGE) return;
+      }
+    },
+    async oldestOf(queue) {
+      const question = { _AMQ_ResourceName: `queue.${queue}`, _AMQ_Attribute: 'FirstMessageTimestamp' };
+      const { succeeded, value } = await ask(question, []);
+      return succeeded && typeof value === 'number' && value > 0 ? new Date(value) : undefined;
+    },
+    close: () => subscription.end(),
+  };
+}
+
+function queueOf(row: Readonly<Record<string, string>>): ManagedQueue {
+  const count = (name: string): number => Number(row[name] ?? 0);
+  return {
+    name: row['name'] ?? '',
+    messages: count('messageCount'),
+    consumers: count('consumerCount'),
+    inFlight: count('deliveringCount'),
+    enqueued: count('messagesAdded'),
+    dequeued: count('messagesAcked'),
+    expired: count('messagesExpired'),
+  };
+}
