@@ -169,11 +169,11 @@ ${permissions({
         <page-limit-bytes>${disk.replaceAll(' ', '').toUpperCase()}</page-limit-bytes>
         <page-full-policy>FAIL</page-full-policy>
       </address-setting>
-      <!-- Progress queues. No message lives longer than the ceiling, whatever its sender says or leaves out. A drain that breaks
+      <!-- Progress queues. No message lives longer than max-expiry-delay, whatever its sender says or leaves out; with an
+           expiry-delay beside it, one that asks for more would get it. A drain that breaks
            off gives back what it had for as often as it takes (-1). One drain at a time (exclusive). The empty queue goes, also
            where nobody has ever read from it (skip-usage-check). -->
       <address-setting match="package/#">
-        <expiry-delay>${eventTtlMs}</expiry-delay>
         <max-expiry-delay>${eventTtlMs}</max-expiry-delay>
         <max-delivery-attempts>-1</max-delivery-attempts>
         <default-exclusive-queue>true</default-exclusive-queue>
@@ -191,14 +191,12 @@ ${permissions({
       <address-setting match="docsets/#">
         <dead-letter-address>docsets/dead</dead-letter-address>
         <max-delivery-attempts>10</max-delivery-attempts>
-        <expiry-delay>${requestTtlMs}</expiry-delay>
         <max-expiry-delay>${requestTtlMs}</max-expiry-delay>
       </address-setting>
       <!-- Dead letters end here: they expire, and are never dead letters themselves. -->
       <address-setting match="docsets/dead">
         <dead-letter-address/>
         <max-delivery-attempts>-1</max-delivery-attempts>
-        <expiry-delay>${deadLetterMs}</expiry-delay>
         <max-expiry-delay>${deadLetterMs}</max-expiry-delay>
       </address-setting>
       <!-- \`adit queues check\` tries here what the work queues do, without disturbing them, and takes the broker's answers here. -->
