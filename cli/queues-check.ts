@@ -1,5 +1,5 @@
 /** `adit queues check` */
-import { ACCOUNTS, addressFor, type Account } from '../queue-config/operations/accounts.js';
+import { ACCOUNTS, addressFor, brokerSettings, type Account } from '../queue-config/operations/accounts.js';
 import type { BrokerAddress } from '../queue-config/broker-url.js';
 import { checkQueues } from '../queue-config/operations/check/check.js';
 import { print, printJson, printTable } from './miner-settings.js';
@@ -20,6 +20,7 @@ export async function runCheck({ eventTtl, wait, json }: CheckCommandOptions): P
     addresses: addresses as Record<Account, BrokerAddress>,
     ceilingMs: eventTtl,
     waitMs: wait,
+    ...brokerSettings(process.env),
     managementUrl: process.env['BROKER_MANAGEMENT_URL'] || undefined,
   });
   const faults = findings.filter(({ verdict }) => verdict === 'wrong');

@@ -1,6 +1,6 @@
 /** `adit queues status | redrive | purge` */
 import { openBroker } from '../queue-config/index.js';
-import { addressFor, urlsFor } from '../queue-config/operations/accounts.js';
+import { addressFor, brokerSettings, urlsFor } from '../queue-config/operations/accounts.js';
 import { purge, redrive } from '../queue-config/operations/dead-letters.js';
 import { readStatus } from '../queue-config/operations/status.js';
 import type { Broker } from '../queue-config/broker.js';
@@ -14,6 +14,7 @@ export async function runStatus({ json }: QueueOptions): Promise<void> {
   const { permanent, progress, deadLetters, strays } = await readStatus(
     addressFor('operator', process.env),
     process.env['BROKER_MANAGEMENT_URL'],
+    brokerSettings(process.env),
   );
   if (json === true) {
     const letters = deadLetters.map(({ original, ...letter }) => ({ ...letter, whole: original.type === 'whole' }));
@@ -62,7 +63,7 @@ export async function runPurge({ json }: QueueOptions): Promise<void> {
 }
 
 async function asOperator<T>(work: (broker: Broker) => Promise<T>): Promise<T> {
-  const broker = openBroker({ urls: urlsFor('operator', process.env) });
+  const broker = openBroker({ urls: urlsFor('operator', process.env), ...brokerSettings(process.env) });
   try {
     return await work(broker);
   } finally {

@@ -14,11 +14,21 @@ export interface ManagedQueue {
   readonly expired: number;
 }
 
+export interface AddressSettings {
+  readonly deadLetterAddress?: string;
+  readonly maxDeliveryAttempts?: number;
+  /** Milliseconds; negative: none. */
+  readonly maxExpiryDelay?: number;
+  readonly defaultExclusiveQueue?: boolean;
+}
+
 export interface Management {
   /** Every queue whose name begins with `prefix`, page by page. */
   queues(prefix: string, onPage: (queues: readonly ManagedQueue[]) => void): Promise<void>;
   /** When the first message that waits was sent; undefined where none does, or where there is no such queue. */
   oldestOf(queue: string): Promise<Date | undefined>;
+  /** The settings that hold for a name. What is not said in the configuration is undefined. */
+  settingsOf(name: string): Promise<AddressSettings>;
   /** Ends the subscription to answers. */
   close(): Promise<void>;
 }
@@ -46,7 +56,8 @@ export async function openManagement(connection: StompConnection): Promise<Manag
   let answered: ((answer: Answer) => void) | undefined;
   // Answers come in the order of the questions, of which there is one at a time.
   const subscription = connection.subscribe(
-    `/queue/${replies}`,
+    // Without the prefix, which the broker may not know: where answers go is a plain name.
+    replies,
     { ack: 'auto', 'subscription-type': 'ANYCAST' },
     ({ headers, body }) => {
       const [value] = JSON.parse(body === '' ? '[]' : body) as unknown[];
@@ -90,6 +101,12 @@ export async function openManagement(connection: StompConnection): Promise<Manag
       const question = { _AMQ_ResourceName: `queue.${queue}`, _AMQ_Attribute: 'FirstMessageTimestamp' };
       const { succeeded, value } = await ask(question, []);
       return succeeded && typeof value === 'number' && value > 0 ? new Date(value) : undefined;
+    },
+    async settingsOf(name) {
+      const question = { _AMQ_ResourceName: 'broker', _AMQ_OperationName: 'getAddressSettingsAsJSON' };
+      const { succeeded, value } = await ask(question, [name]);
+      if (!succeeded) throw new ManagementError(`The broker tells no settings of ${name}: ${String(value)}`);
+      return JSON.parse(String(value)) as AddressSettings;
     },
     close: () => subscription.end(),
   };

@@ -1,5 +1,7 @@
 /** The three accounts of a broker, by the variables with which its configuration and `docker/.env` name them. */
+import { readAuthority } from '../authority.js';
 import { parseBrokerUrls, type BrokerAddress } from '../broker-url.js';
+import { DIALECT_NAMES, type DialectName } from '../dialect.js';
 
 export const ACCOUNTS = ['api-server', 'packager', 'operator'] as const;
 export type Account = (typeof ACCOUNTS)[number];
@@ -30,6 +32,23 @@ export function urlsFor(account: Account, env: Readonly<Record<string, string | 
       return url.href;
     })
     .join(',');
+}
+
+/**
+ * What is told of the broker beside its URL: BROKER_DIALECT and BROKER_CA.
+ * @throws {RangeError} naming the one that cannot be used
+ */
+export function brokerSettings(env: Readonly<Record<string, string | undefined>>): {
+  dialect: DialectName | undefined;
+  authority: string | undefined;
+} {
+  const name = env['BROKER_DIALECT'] || undefined;
+  const dialect = DIALECT_NAMES.find((known) => known === name);
+  if (name !== undefined && dialect === undefined) {
+    throw new RangeError(`BROKER_DIALECT must be one of ${DIALECT_NAMES.join(', ')}, not ${JSON.stringify(name)}.`);
+  }
+  const path = env['BROKER_CA'] || undefined;
+  return { dialect, authority: path === undefined ? undefined : readAuthority(path) };
 }
 
 /** As `urlsFor`, the first one. */

@@ -1,4 +1,5 @@
 /** Proves on the live broker that it is set up as the contract needs it. */
+import { artemisPlan } from '../../artemis/check.js';
 import { BrokerRefusedError } from '../../broker.js';
 import type { DialectName } from '../../dialect.js';
 import { DEAD_LETTERS } from '../../destinations.js';
@@ -22,7 +23,12 @@ const activemqPlan: Plan = {
   clear: clearAll,
 };
 
-const planFor = (dialect: DialectName): Plan => (dialect === 'rabbitmq' ? rabbitmqPlan : activemqPlan);
+const PLANS: Partial<Record<DialectName, Plan>> = {
+  activemq: activemqPlan,
+  artemis: artemisPlan,
+  rabbitmq: rabbitmqPlan,
+};
+const planFor = (dialect: DialectName): Plan => PLANS[dialect] ?? activemqPlan;
 
 /**
  * One finding for each proof. No message stays on the broker; the empty queues of the check go as all idle ones do.

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { IMessage } from '@stomp/stompjs';
 import { BrokerRefusedError, type ReceivedMessage } from '../../broker.js';
 import type { BrokerAddress } from '../../broker-url.js';
+import type { DialectName } from '../../dialect.js';
 import { eventsOf, type Destination } from '../../destinations.js';
 import { managementAddress, openManagement, type Management } from '../../rabbitmq/management.js';
 import { connect, type StompConnection } from '../../stomp-connection.js';
@@ -17,6 +18,10 @@ export interface CheckOptions {
   readonly ceilingMs: number;
   /** How long to wait for an idle queue to be removed, in milliseconds. */
   readonly waitMs: number;
+  /** Instead of the one that the broker names. */
+  readonly dialect?: DialectName | undefined;
+  /** PEM certificates that are trusted beside those that Node.js trusts. */
+  readonly authority?: string | undefined;
   /** Of the broker's HTTP API, where it has one that tells more than STOMP. */
   readonly managementUrl?: string | undefined;
 }
@@ -48,8 +53,9 @@ export function openStage(options: CheckOptions): Stage {
   const run = randomUUID().slice(0, 8);
   const connections: StompConnection[] = [];
   const events: Destination[] = [];
+  const { dialect, authority } = options;
   const open: Stage['open'] = async (address, heartbeatMs = 5_000) => {
-    const connection = await connect(address, { ...TIMEOUTS, heartbeatMs });
+    const connection = await connect(address, { ...TIMEOUTS, heartbeatMs, dialect, authority });
     connections.push(connection);
     return connection;
   };
