@@ -14,9 +14,9 @@ import { CopyButton } from '../foundation/copy-button.js';
 import { knownError, useLoaded } from '../foundation/loading.js';
 import { Loaded, ProblemNotice } from '../foundation/notices.js';
 import { bytes, when } from '../foundation/words.js';
+import { AskAgain } from './ask-again.js';
 import { parametersOf, type Dump, type DumpAddress } from './dump-address.js';
 import { checkingCode, openingCode } from './opening-code.js';
-import { AskAgain } from './watch-dump.js';
 
 type Link = Schemas['ArchiveLink'];
 

@@ -5,19 +5,10 @@ import { RefusedError, type UnreachableError, type Schemas, api, bodyOf } from '
 import { Dialog } from '../foundation/dialog.js';
 import { knownError, useLoaded } from '../foundation/loading.js';
 import { ProblemNotice } from '../foundation/notices.js';
-import { go } from '../foundation/place.js';
 import { usePolled, type Polled } from '../foundation/polled.js';
 import { count, list, number } from '../foundation/words.js';
-import {
-  addressOf,
-  askForDump,
-  cancelDump,
-  pageOf,
-  parametersOf,
-  pollDump,
-  type Dump,
-  type DumpAddress,
-} from './dump-address.js';
+import { cancelDump, pageOf, parametersOf, pollDump, type Dump, type DumpAddress } from './dump-address.js';
+import { AskAgain } from './ask-again.js';
 import { DumpProgress, Moments, Timeline } from './dump-progress.js';
 import { Take } from './take.js';
 
@@ -243,41 +234,6 @@ function Cancel({ address, cancelled }: { address: DumpAddress; cancelled: (dump
           </p>
         </Dialog>
       )}
-    </>
-  );
-}
-
-/** @param force even where the last one is told to be there */
-export function AskAgain({
-  address,
-  again,
-  force = false,
-  label = 'Ask for it again',
-}: {
-  address: DumpAddress;
-  again: () => void;
-  force?: boolean;
-  label?: string;
-}) {
-  const [asking, setAsking] = useState<'no' | 'yes' | Trouble>('no');
-  const ask = async (): Promise<void> => {
-    setAsking('yes');
-    try {
-      const dump = await askForDump(address, { force });
-      go(pageOf(addressOf(dump)), { replace: true });
-      again();
-    } catch (error) {
-      setAsking(knownError(error));
-    }
-  };
-  return (
-    <>
-      {typeof asking === 'object' && <ProblemNotice error={asking} />}
-      <p class="actions">
-        <button type="button" class="primary" disabled={asking === 'yes'} onClick={() => void ask()}>
-          {asking === 'yes' ? 'Asking …' : label}
-        </button>
-      </p>
     </>
   );
 }
