@@ -17,6 +17,42 @@ const FORMAT = '{title} [{bar}] {percentage}% | {state}';
 const TITLES = { packaging: 'Packaging', download: 'Download ' };
 const RATE_AFTER = 1_000;
 
+export type ProgressKind = 'bar' | 'json' | 'none';
+
+export function progressOf(kind: ProgressKind): DumpProgress {
+  switch (kind) {
+    case 'bar':
+      return showProgress();
+    case 'json':
+      return writeProgress((line) => process.stderr.write(line));
+    case 'none':
+      return writeProgress(() => undefined);
+  }
+}
+
+/** One JSON object a line, with the `event` that it tells of; of a download, at most one a second and the last. */
+export function writeProgress(write: (line: string) => void): DumpProgress {
+  const tell = (event: string, facts: object): void => write(`${JSON.stringify({ event, ...facts })}\n`);
+  let told = -Infinity;
+  let last = '';
+  return {
+    onStatus({ status, phase, progress, remaining_seconds, counts }) {
+      const facts = { status, phase, progress, remaining_seconds, counts };
+      // Asked again, the server often has nothing new.
+      if (JSON.stringify(facts) !== last) tell('status', facts);
+      last = JSON.stringify(facts);
+    },
+    onBytes(bytes, size) {
+      if (bytes !== size && Date.now() - told < 1_000) return;
+      told = Date.now();
+      tell('download', { bytes, size });
+    },
+    onVerify: () => tell('verify', {}),
+    onWait: (why) => tell('wait', { why }),
+    stop: () => undefined,
+  };
+}
+
 /** @param always draws in a log too, at long intervals; else nothing is drawn where nobody looks */
 export function showProgress({ always = false } = {}): DumpProgress {
   const bar = new SingleBar({

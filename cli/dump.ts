@@ -1,7 +1,7 @@
 /** `adit dump`: a docset, or a query, as a verified archive on the disk. */
 import prettyBytes from 'pretty-bytes';
 import ms, { type StringValue } from 'ms';
-import { showProgress } from './dump-progress.js';
+import { progressOf, type ProgressKind } from './dump-progress.js';
 import { InterruptedError } from './explain.js';
 import { clientOf, print, printJson, readQuery, type MinerOptions } from './miner-settings.js';
 import { DumpError, RefusedError, UnreachableError } from './miner/errors.js';
@@ -18,6 +18,7 @@ export interface DumpOptions extends MinerOptions {
   name?: string;
   overwrite?: boolean;
   retryFor: string;
+  progress: ProgressKind;
 }
 
 /** Exit code 1 where there is no verified archive in the end, 130 after Ctrl-C. */
@@ -27,7 +28,7 @@ export async function runDump(docset: string | undefined, options: DumpOptions):
   const interruption = new AbortController();
   const interrupt = (): void => interruption.abort(new InterruptedError(INTERRUPTED));
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-  const progress = showProgress();
+  const progress = progressOf(options.progress);
   try {
     const retryFor = readDuration(options.retryFor);
     const client = clientOf(options, { retryFor, signal: interruption.signal, onWait: progress.onWait });

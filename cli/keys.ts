@@ -4,6 +4,7 @@ import ms from 'ms';
 import { ROLES, type Role } from '../api-server/miners/caller.js';
 import type { Database } from '../api-server/db/open-database.js';
 import type * as Miners from '../api-server/miners/miners.js';
+import { printJson, printTable } from './miner-settings.js';
 
 /** `default`: what the server allows everybody. */
 type Limit = number | 'default';
@@ -46,7 +47,11 @@ export function addKeyCommands(keys: Command): void {
     await make(options);
   });
 
-  keys.command('list').description('list all keys, those that are no longer good too').action(list);
+  keys
+    .command('list')
+    .description('list all keys, those that are no longer good too')
+    .option('--json', 'a JSON object a line, for programs')
+    .action(list);
   keys
     .command('rotate')
     .description('make a key that takes the place of another, which stays good for a while')
@@ -109,14 +114,27 @@ async function make({ name = '', email, role, miner, expires, ...options }: Crea
   process.stdout.write(`${made.key}\n`);
 }
 
-async function list(): Promise<void> {
+async function list({ json = false }: { json?: boolean }): Promise<void> {
   const keys = await onMiners((miners, knex) => miners.listKeys(knex));
-  for (const { id, miner, role, name, email, created, expires, state, quota } of keys) {
+  if (json) {
+    for (const key of keys) printJson(toJson(key));
+    return;
+  }
+  const rows = keys.map(({ id, miner, role, name, email, created, expires, state, quota }) => {
     const until = expires === null ? state : `${state}, until ${expires.toISOString()}`;
     const limits = `${describe(quota.documentsPerMinute)} a minute, ${describe(quota.dumpsAtOnce)} dumps`;
-    const line = [id, `miner ${miner}`, role, name, email ?? '-', limits, created.toISOString(), until];
-    process.stdout.write(`${line.join('\t')}\n`);
-  }
+    return [id, `miner ${miner}`, role, name, email, limits, created.toISOString(), until];
+  });
+  printTable(['key', 'miner', 'role', 'name', 'e-mail', 'quota', 'created', 'state'], rows);
+}
+
+/** A limit is a number, `default` or `unlimited`, as the options have it. */
+function toJson({ quota, ...key }: Miners.Key): object {
+  const limit = (given: number | null) => (given === null || given === Infinity ? describe(given) : given);
+  return {
+    ...key,
+    quota: { documentsPerMinute: limit(quota.documentsPerMinute), dumpsAtOnce: limit(quota.dumpsAtOnce) },
+  };
 }
 
 async function rotate(id: string, { grace, expires }: { grace: number; expires?: Date }): Promise<void> {

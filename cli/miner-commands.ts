@@ -32,6 +32,11 @@ export function addMinerCommands(program: Command): void {
     .option('--since <dump>', SINCE)
     .option('--overwrite', 'replace the file where it is another archive')
     .option('--retry-for <duration>', 'how long to wait for a server that is away or busy', '5m')
+    .addOption(
+      new Option('--progress <kind>', 'a bar where it is looked at; or, on standard error, JSON lines for programs')
+        .choices(['bar', 'json', 'none'])
+        .default('bar'),
+    )
     .action(async (docset: string | undefined, options: DumpOptions) =>
       (await import('./dump.js')).runDump(docset, options),
     );

@@ -102,6 +102,10 @@ describe('adit keys', () => {
     expect(made).toMatchObject({ code: 0, output: expect.stringMatching(/^adit_[0-9A-Za-z]{8}_[0-9A-Za-z]{40}\n$/) });
     const id = made.output.slice(5, 13);
     const [listed = ''] = await lines();
+    expect(JSON.parse((await keys('list', '--json')).output)).toMatchObject({
+      ...{ id, miner: '1', role: 'miner', name: 'Ada', email: null, state: 'valid' },
+      quota: { documentsPerMinute: 12, dumpsAtOnce: 'unlimited' },
+    });
     expect(listed).toMatch(
       new RegExp(`^${id}\tminer 1\tminer\tAda\t-\t12 a minute, unlimited dumps\t.*\tvalid, until `),
     );

@@ -142,6 +142,20 @@ describe('adit dump, from a server behind a bad line', () => {
     });
   });
 
+  test('tells programs how it comes on, an event a line', async () => {
+    const ended = await adit(at, ...dumpTo('told.zip', '--progress', 'json'));
+    await expectWhole({ ...ended, stderr: '' }, 'told.zip');
+    const events = ended.stderr.trimEnd().split('\n');
+    const told = events.map((line) => JSON.parse(line) as { event: string; status?: string; bytes?: number });
+    expect(told.filter(({ event }) => event === 'status').at(-1)).toMatchObject({
+      status: 'successful',
+      progress: 100,
+    });
+    const { size } = resultOf({ ...ended, stderr: '' });
+    expect(told.filter(({ event }) => event === 'download').at(-1)).toMatchObject({ bytes: size, size });
+    expect(told.at(-1)).toEqual({ event: 'verify' });
+  });
+
   test('has a gzipped tar from a query in one go', async () => {
     const wish = ['--collection', 'texts', '--query', '{"range":{"year":{"lt":5}}}', '--archive', 'tar.gz'];
     const result = resultOf(await adit(at, 'dump', ...wish, '--fmt', 'txt', '-o', 'few.tar.gz', '--json'));

@@ -187,16 +187,22 @@ test('a CSV names its columns, its files and its texts, and the schema says what
   expect((await documentOf('csv', 'two')).metadata).toEqual({ year: 1901 });
 });
 
+test('a CSV breaks off at a row with half of a quotation, and says which one', async () => {
+  const source = await workshop.file('broken.csv', 'ref,text\na,A\nb,"B\nc,C\n');
+  await expect(ingest('broken-csv', source, { partial: true })).rejects.toThrow(
+    /^Row 3 of the CSV cannot be read: Quote Not Closed/,
+  );
+});
+
 test.each([
-  [
-    'is too long',
-    `b,${'x'.repeat(65 * 1024 * 1024)}\nc,C\n`,
-    /^Row 3 of the CSV cannot be read: it is longer than 64 MiB/,
-  ],
-  ['has half of a quotation', 'b,"B\nc,C\n', /^Row 3 of the CSV cannot be read: Quote Not Closed/],
-])('a CSV breaks off at the row that %s, and says which one', async (_fault, rows, sentence) => {
-  const source = await workshop.file('broken.csv', `ref,text\na,A\n${rows}`);
-  await expect(ingest('broken-csv', source, { partial: true })).rejects.toThrow(sentence);
+  ['', `b,${'x'.repeat(65 * 1024 * 1024)}\nc,"C\nC"\n"d",D\n`, 3],
+  [' with quoted lines', `b,"${'x ""y"",\n'.repeat(8 * 1024 * 1024)}"\nc,"C\nC"\n"d",D\n`, 3],
+  [' since a quotation is never closed', `b,"${'x\n'.repeat(33 * 1024 * 1024)}\nc,C\n`, 1],
+])('a row of a CSV that is too long%s is told, and those behind it are read', async (what, rows, added) => {
+  const source = await workshop.file('long.csv', `ref,text\na,A\n${rows}`);
+  const result = await ingest(`long-csv${what.replaceAll(' ', '-')}`, source, { partial: true });
+  expect(result).toMatchObject({ added, refused: 1 });
+  expect(result.remarks).toEqual([expect.stringMatching(/^refused row 3 \(\?\): it is longer than 64 MiB/)]);
 });
 
 test('a metadata.csv that names files lists the documents of a zip', async () => {

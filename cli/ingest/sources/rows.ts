@@ -7,6 +7,7 @@ import type { GivenFile } from '../../../api-server/collections/ingest/read-docu
 import { readLines } from '../../../api-server/collections/ingest/lines.js';
 import { documentItem, lineItem, RefusedFileError, type SourceItem } from '../source.js';
 import { faultOfPath, readName } from './file-names.js';
+import { TOO_LONG, withoutLongRows } from './long-rows.js';
 
 /** A file by its path, relative to where the rows are. */
 interface NamedFile {
@@ -46,12 +47,11 @@ type Cast = (column: string, cell: string) => unknown;
  * @throws {Error} it is no CSV that could be read
  */
 export async function readCsv(chunks: AsyncIterable<Buffer>, schema: object): Promise<Rows> {
-  const parser = Readable.from(withoutMark(chunks)).compose(
+  const parser = Readable.from(withoutLongRows(withoutMark(chunks), LONGEST_ROW)).compose(
     parse({
       encoding: null,
       relax_column_count: true,
       skip_empty_lines: true,
-      max_record_size: LONGEST_ROW,
     }),
   ) as AsyncIterable<Buffer[]>;
   const records = parser[Symbol.asyncIterator]();
@@ -73,17 +73,13 @@ export async function readCsv(chunks: AsyncIterable<Buffer>, schema: object): Pr
         }
       } catch (error) {
         if (!(error instanceof CsvError)) throw error;
-        throw new Error(`Row ${number + 1} of the CSV cannot be read: ${faultOf(error)}`, { cause: error });
+        // Of the rows before it, some may not have been asked for yet.
+        const row = typeof error['records'] === 'number' ? error['records'] + 1 : number + 1;
+        throw new Error(`Row ${row} of the CSV cannot be read: ${error.message}.`, { cause: error });
       }
     })(),
   };
 }
-
-/** Where a row ends that is too long, nobody knows: what follows cannot be read either. */
-const faultOf = ({ code, message }: CsvError): string =>
-  code === 'CSV_MAX_RECORD_SIZE'
-    ? 'it is longer than 64 MiB, or a quotation mark in it is never closed. Texts as long as that are better in files, named in a column "file".'
-    : `${message}.`;
 
 /** The parser would take what comes behind a byte order mark for text, whatever it is. */
 async function* withoutMark(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -96,7 +92,12 @@ async function* withoutMark(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffe
 
 const MARK = Buffer.from('\ufeff');
 
+const WHY_TOO_LONG =
+  'it is longer than 64 MiB, or a quotation mark in it is never closed: texts as long as that are better in files, named in a column "file"';
+
 function readCells(where: string, header: readonly string[], cells: readonly Buffer[], cast: Cast): Row | RefusedRow {
+  if (cells.length === 1 && cells[0]?.equals(TOO_LONG) === true)
+    return { type: 'refused', where, ref: null, reason: WHY_TOO_LONG };
   const text = (column: string): string => cells[header.indexOf(column)]?.toString('utf8') ?? '';
   const ref = text('ref').trim();
   const refuse = (reason: string): RefusedRow => ({ type: 'refused', where, ref: ref === '' ? null : ref, reason });
