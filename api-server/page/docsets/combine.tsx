@@ -4,7 +4,7 @@ import { announce } from '../foundation/announce.js';
 import { api, bodyOf, type Schemas } from '../foundation/api.js';
 import { go } from '../foundation/place.js';
 import { count, list, number } from '../foundation/words.js';
-import { nameOf, type Docset } from './docsets.js';
+import { nameOf, type Docset } from './docset-name.js';
 import { NameForm } from './new-docset.js';
 
 const WAYS = {

@@ -16,7 +16,7 @@ import { Loaded, ProblemNotice } from '../foundation/notices.js';
 import { go } from '../foundation/place.js';
 import { count, when } from '../foundation/words.js';
 import { json } from '../explore/as-code.js';
-import { nameOf, type Docset } from './docsets.js';
+import { nameOf, type Docset } from './docset-name.js';
 import { NameForm } from './new-docset.js';
 
 export function DocsetView({ id }: { id: string }) {

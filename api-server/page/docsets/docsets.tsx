@@ -1,20 +1,12 @@
 /** The miner's docsets, and new ones made of them. */
 import { useState } from 'preact/hooks';
 import { announce } from '../foundation/announce.js';
-import {
-  api,
-  nextCursor,
-  refusedBy,
-  type RefusedError,
-  type Schemas,
-  type UnreachableError,
-} from '../foundation/api.js';
+import { api, nextCursor, refusedBy, type RefusedError, type UnreachableError } from '../foundation/api.js';
 import { knownError, useLoaded } from '../foundation/loading.js';
 import { Loaded, ProblemNotice } from '../foundation/notices.js';
 import { count, number, when } from '../foundation/words.js';
 import { Combine } from './combine.js';
-
-export type Docset = Schemas['Docset'];
+import { nameOf, type Docset } from './docset-name.js';
 
 const PAGE = 100;
 
@@ -124,5 +116,3 @@ function Choosing({ first, again }: { first: Page; again: () => void }) {
     </>
   );
 }
-
-export const nameOf = ({ id, name }: Pick<Docset, 'id' | 'name'>): string => name ?? `Docset ${id}`;
