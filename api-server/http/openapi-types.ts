@@ -1006,7 +1006,7 @@ export interface components {
         /**
          * @description A text as for a web search (words, `"a phrase"`, `or`, `-without`), or a tree as in Elasticsearch of `match_all`, `match`,
          *     `match_phrase`, `multi_match`, `query_string`, `simple_query_string`, `term`, `terms`, `range`, `exists`, `ids`, `prefix`,
-         *     `bool` and `constant_score`. Fields are those of the metadata (`authors.name` is the `name` of an object or of all objects in a
+         *     `bool` and `constant_score`. A text may stand in a `bool`, too. Fields are those of the metadata (`authors.name` is the `name` of an object or of all objects in a
          *     list), `ref`, and `text`, which is the text with title and creator.
          *     A clause, an option or a field that is not known is refused with a pointer to it, never ignored. A query may be 20 levels deep
          *     and have 1,000 clauses and words.

@@ -23,7 +23,7 @@ const needsExample = ([mediaType]: [string, MediaType]): boolean => mediaType ==
 const ELSEWHERE = [
   ...['path-unknown', 'method-not-allowed', 'problem-not-found', 'packager-lost', 'archive-missing'],
   ...['packager-stalled', 'packaging-failed', 'source-unavailable', 'source-refused', 'listing-incomplete'],
-  'archive-not-verified',
+  ...['archive-not-verified', 'packager-killed', 'packaging-overdue'],
 ];
 
 test('an answer with an error names all types of problem that have its status', () => {
