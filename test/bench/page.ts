@@ -67,8 +67,9 @@ async function firstLoad({ url }: FreshApiServer): Promise<Figure> {
   return { what: 'first load, gzip', value: size, unit: 'bytes', bound: 60_000 };
 }
 
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
 
 /** From the navigation to the first collection that can be clicked, nothing in the cache. */
 async function usable(browser: Browser, { url }: FreshApiServer, key: string): Promise<Figure[]> {
