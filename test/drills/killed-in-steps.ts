@@ -158,7 +158,8 @@ async function takeAndSayNoMore({ broker }: Field, dump: string): Promise<void> 
       id: '1',
       destination: '/queue/docsets/package',
       ack: 'client-individual',
-      'activemq.prefetchSize': '1000',
+      // Not 1,000: that is the default, in place of which the broker puts its policy's.
+      'activemq.prefetchSize': '999',
     });
     const { headers } = await peer.take('the request', (frame) => frame.headers['correlation-id'] === dump);
     await peer.request(
