@@ -8,5 +8,5 @@ export default {
   coverageProvider: 'v8',
   testTimeout: 60_000,
   // Jest leaves one core to others by default; most of what runs here waits.
-  maxWorkers: 2,
+  maxWorkers: 3,
 };
