@@ -21,7 +21,8 @@ export const MAX_PARTS = 10_000;
  * up to 48 GiB. Where it is not, each thousand are 1.9 times as large as those before, so that they hold 5 TB.
  */
 export function partSizes(length: number | undefined): (number: number) => number {
-  if (length === undefined) return (number) => (FIRST_PART * Math.floor(1.9 ** Math.floor((number - 1) / 1000) * 8)) / 8;
+  if (length === undefined)
+    return (number) => (FIRST_PART * Math.floor(1.9 ** Math.floor((number - 1) / 1000) * 8)) / 8;
   const size = Math.max(SHORTEST_PART, Math.ceil(length / MAX_PARTS / MIB) * MIB);
   return () => size;
 }

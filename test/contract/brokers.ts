@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DialectName } from '../../queue-config/index.js';
 import type { Account } from '../../queue-config/operations/accounts.js';
-import { startActiveMQ, startArtemis, startRabbitMQ, type ActiveMQFlavour, type ServerName } from '../servers/index.js';
+import { startActiveMQ, type ActiveMQFlavour } from '../servers/activemq.js';
+import { startArtemis } from '../servers/artemis.js';
+import type { ServerName } from '../servers/installed.js';
+import { startRabbitMQ } from '../servers/rabbitmq.js';
 import { buildBroker, removeBuild, startBrokerProcess } from './embedded-broker-process.js';
 
 export type Transport = 'stomp' | 'ws' | 'stomp+ssl' | 'wss';
