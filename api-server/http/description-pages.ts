@@ -11,6 +11,7 @@ const DOCS_PAGE = `<!doctype html>
     <meta charset="utf-8" />
     <title>Adit API</title>
     <link rel="stylesheet" href="/docs/swagger-ui.css" />
+    <link rel="icon" type="image/png" href="/docs/favicon-32x32.png" />
   </head>
   <body>
     <div id="page"></div>
@@ -30,7 +31,7 @@ export function descriptionPages(): Router {
   router.get('/openapi.json', (_request, response) => response.type('application/json').send(json));
   router.get('/docs', (_request, response) => response.type('html').send(DOCS_PAGE));
   router.get('/docs/page.js', (_request, response) => response.type('text/javascript').send(DOCS_SCRIPT));
-  for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js']) {
+  for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png']) {
     router.get(`/docs/${file}`, (_request, response) => response.sendFile(file, { root: swaggerUi }));
   }
   const listed = problemsPage();
