@@ -453,8 +453,8 @@ function roguePackagers(name: 'embedded' | 'real', startSurroundings: () => Prom
       const dead = await surroundings.depth('/queue/docsets/dead');
       const path = await ask();
       for (let death = 1; death <= 3; death++) {
-        const packager = later(await startMortal(line));
         const before = line.connections();
+        const packager = later(await startMortal(line));
         await waitUntil('it was heard of', async () => (await poll(path)).packager?.startsWith('mortal/'), PATIENT);
         await waitUntil('it asks for the documents', () => line.connections() > before, PATIENT);
         expect(await marks()).toHaveLength(death - 1);

@@ -128,7 +128,7 @@ describeOn('chromium', 'choosing', () => {
       await page.getByRole('button', { name: 'Delete', exact: true }).click();
       await page.getByRole('button', { name: 'Delete it' }).click();
       await page.getByRole('heading', { level: 1, name: 'Docsets' }).waitFor();
-      expect(await page.getByRole('link', { name: 'New', exact: true }).count()).toBe(0);
+      await page.getByRole('link', { name: 'New', exact: true }).waitFor({ state: 'detached' });
     },
     LONGEST,
   );
