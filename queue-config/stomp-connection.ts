@@ -1,4 +1,5 @@
 /** One STOMP connection: every receipt has a deadline, every ERROR frame reaches the one who caused it. */
+import { isNativeError } from 'node:util/types';
 import { Client, type IFrame, type IMessage, type StompSubscription } from '@stomp/stompjs';
 import { BrokerRefusedError, BrokerUnavailableError } from './broker.js';
 import type { BrokerAddress } from './broker-url.js';
@@ -165,10 +166,12 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
     client.onHeartbeatLost = () => {
       socketError = new Error('the heart-beat of the broker stopped');
     };
-    client.onWebSocketClose = () => {
+    client.onWebSocketClose = ({ reason }: { reason?: string }) => {
       clearTimeout(timer);
       isCutByPeer = !closing && !gone.signal.aborted;
-      const why = closing ? 'closed' : `lost the connection${socketError ? `: ${socketError.message}` : ''}`;
+      // Of a WebSocket, the one who closes it may say why (RFC 6455 §7.1.6): a message that is too large, for example.
+      const said = socketError?.message ?? reason ?? '';
+      const why = closing ? 'closed' : `lost the connection${said === '' ? '' : `: ${said}`}`;
       const error = new BrokerUnavailableError(`${where}: ${why}`, { cause: socketError });
       reject(error);
       lose(error);
@@ -251,8 +254,9 @@ function refusal(where: string, frame: IFrame): BrokerRefusedError {
   return new BrokerRefusedError(`${where} refused: ${said}`);
 }
 
+/** `instanceof` would not do: an error of Node.js's own is no `Error` of a context that it was not made in. */
 function toError(event: unknown): Error {
-  if (event instanceof Error) return event;
+  if (isNativeError(event)) return event;
   const inner: unknown = typeof event === 'object' && event !== null && 'error' in event ? event.error : undefined;
-  return inner instanceof Error ? inner : new Error('the socket failed');
+  return isNativeError(inner) ? inner : new Error('the socket failed');
 }

@@ -27,6 +27,7 @@ import { openBroker, type RecognisedBroker } from '../../queue-config/stomp-brok
 import { connectStomp, describeOn, startTcpProxy, waitUntil } from '../servers/index.js';
 import type { BrokerRow, RunningBroker, Transport } from './brokers.js';
 
+const TLS: readonly Transport[] = ['stomp+ssl', 'wss'];
 const DEADLINE = 60_000;
 const LONG = 120_000;
 /** Queues at a time; `npm run test:brokers:long` has 50,000. */
@@ -42,9 +43,9 @@ async function until(what: string, condition: () => boolean): Promise<void> {
 
 const bodies = (messages: readonly ReceivedMessage[]): string[] => messages.map(({ body }) => body);
 const numbers = (count: number): string[] => Array.from({ length: count }, (_, index) => String(index));
-/** A queue that no other test has touched. */
 /** A queue as those for requests are: any number of consumers at a time. */
 const freshWorkQueue = (): Destination => `/queue/docsets/check/t-${randomUUID()}` as Destination;
+/** A queue that no other test has touched. */
 const freshQueue = (): Destination => eventsOf(`t-${randomUUID()}`);
 
 function message(destination: Destination, body: string, more: Partial<OutgoingMessage> = {}): OutgoingMessage {
@@ -144,7 +145,18 @@ function describeContract(row: BrokerRow): void {
     if (hasRights) describeRights((account) => open(server.url(first, account)));
   });
 
-  for (const transport of others) describe(`over ${transport}`, () => describeTransport(over(transport)));
+  for (const transport of others) {
+    describe(`over ${transport}`, () => {
+      describeTransport(over(transport));
+      if (TLS.includes(transport)) {
+        it('takes the broker for nobody without the authority of its certificate', async () => {
+          const broker = openBroker({ urls: server.url(transport) });
+          opened.push(broker);
+          await expect(broker.publish(message(freshQueue(), 'x'))).rejects.toThrow(/certificate/);
+        });
+      }
+    });
+  }
 }
 
 /** What a transport can spoil. */

@@ -120,7 +120,11 @@ async function startClassic(flavour: ActiveMQFlavour): Promise<RunningBroker> {
     get pid() {
       return activemq.pid;
     },
-    url: (transport, account = 'operator') => (transport === 'stomp' ? activemq.url(account) : activemq.wsUrl(account)),
+    authority: activemq.authority,
+    url(transport, account = 'operator') {
+      if (transport === 'stomp') return activemq.url(account);
+      return transport === 'ws' ? activemq.wsUrl(account) : activemq.tlsUrl(transport, account);
+    },
     async killAndRestart() {
       await activemq.kill();
       await activemq.restart();

@@ -1,6 +1,8 @@
 /** A real ActiveMQ Classic on free ports, with the configuration that operators run. */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
@@ -128,7 +130,7 @@ export function findActiveMQ(flavour?: ActiveMQFlavour): ActiveMQInstallation | 
   return undefined;
 }
 
-/** Starts a broker; resolves when it accepts connections, or waits for the lock on shared data. */
+/** Starts a broker; resolves when it accepts connections on all its ports, or waits for the lock on shared data. */
 export async function startActiveMQ(options: ActiveMQOptions = {}): Promise<ActiveMQ> {
   const installation = findActiveMQ(options.flavour);
   if (installation === undefined) throw new Error('ActiveMQ is not installed: test/servers/install.sh activemq');
@@ -178,12 +180,15 @@ export async function startActiveMQ(options: ActiveMQOptions = {}): Promise<Acti
   const address = (scheme: string, port: number, account: ActiveMQAccount): string =>
     `${scheme}://${account}:${passcodes[account]}@127.0.0.1:${port}`;
   const url = (account: ActiveMQAccount): string => address('stomp', stompPort, account);
+  const further = options.configuration === undefined ? [wsPort, ...(certificates ? [tlsPort, wssPort] : [])] : [];
   let broker = launch();
   let logged = 0;
   const answersStomp = async (): Promise<string> => {
     if (STANDS_BY.test(broker.log(Infinity).slice(logged))) return '';
     const peer = await whileRunning(broker, () => connectStomp(url('operator')));
     await peer.disconnect();
+    // It opens its ports one after the other, and those with TLS last.
+    for (const port of further) await expectListener(port);
     return peer.connected.headers['server'] ?? '';
   };
   const up = (): Promise<string> => waitUntil('ActiveMQ answers STOMP', answersStomp, { deadlineMs: 60_000 });
@@ -279,6 +284,16 @@ function timesOf({ idleMs, sweepMs, expiryMs }: ActiveMQOptions): Partial<Active
 async function whileRunning<T>(broker: ServerProcess, attempt: () => Promise<T>): Promise<T> {
   if (!broker.running()) throw new Hopeless(`ActiveMQ has ended:\n${broker.log()}`);
   return attempt();
+}
+
+/** @throws {Error} nobody listens there */
+async function expectListener(port: number): Promise<void> {
+  const socket = connect({ host: '127.0.0.1', port });
+  try {
+    await once(socket, 'connect');
+  } finally {
+    socket.destroy();
+  }
 }
 
 /**
