@@ -1,7 +1,6 @@
 /** `adit queues check` */
-import { ACCOUNTS, addressFor, brokerSettings, type Account } from '../queue-config/operations/accounts.js';
-import type { BrokerAddress } from '../queue-config/broker-url.js';
-import { checkQueues } from '../queue-config/operations/check/check.js';
+import { addressesFor, brokerSettings } from '../queue-config/operations/accounts.js';
+import { checkEach } from '../queue-config/operations/check/check-each.js';
 import { print, printJson, printTable } from './miner-settings.js';
 
 export interface CheckCommandOptions {
@@ -15,9 +14,8 @@ export interface CheckCommandOptions {
 const SOMETHING_IS_WRONG = 2;
 
 export async function runCheck({ eventTtl, wait, json }: CheckCommandOptions): Promise<void> {
-  const addresses = Object.fromEntries(ACCOUNTS.map((account) => [account, addressFor(account, process.env)]));
-  const findings = await checkQueues({
-    addresses: addresses as Record<Account, BrokerAddress>,
+  const addresses = addressesFor(process.env);
+  const findings = await checkEach(addresses, {
     ceilingMs: eventTtl,
     waitMs: wait,
     ...brokerSettings(process.env),
@@ -29,11 +27,17 @@ export async function runCheck({ eventTtl, wait, json }: CheckCommandOptions): P
     printJson({ right: faults.length === 0, findings });
     return;
   }
-  printTable(
-    ['', 'what has to be so', 'what was found'],
-    findings.map(({ verdict, title, found }) => [verdict, title, found]),
-  );
+  for (const broker of new Set(findings.map(({ address }) => address))) {
+    if (addresses.length > 1) print(`${broker}\n`);
+    printTable(
+      ['', 'what has to be so', 'what was found'],
+      findings.filter(({ address }) => address === broker).map(({ verdict, title, found }) => [verdict, title, found]),
+    );
+    if (addresses.length > 1) print('');
+  }
   if (faults.length === 0) return;
   print('\nWhat mends it, in the configuration of the broker ("adit queues render" writes all of it):');
-  for (const { title, found, remedy } of faults) print(`\n  ${title}: ${found}\n    ${remedy}`);
+  for (const { address, title, found, remedy } of faults) {
+    print(`\n  ${addresses.length > 1 ? `${address}: ` : ''}${title}: ${found}\n    ${remedy}`);
+  }
 }

@@ -34,7 +34,7 @@ The files of Artemis and of RabbitMQ have the passcodes in them, as hashes: BROK
 and BROKER_OPERATOR_PASSCODE. An account whose passcode is not set cannot get in.`;
 
 const CHECK_HELP = `
-The broker is BROKER_URL; BROKER_API_SERVER_PASSCODE, BROKER_PACKAGER_PASSCODE and BROKER_OPERATOR_PASSCODE are the passcodes of its accounts.
+The broker is BROKER_URL, each address of it; BROKER_API_SERVER_PASSCODE, BROKER_PACKAGER_PASSCODE and BROKER_OPERATOR_PASSCODE are the passcodes of its accounts.
 RabbitMQ tells most of it by HTTP only: BROKER_MANAGEMENT_URL, such as http://rabbitmq:15672.
 Exit code: 0, nothing is wrong; 2, something is; 1, it could not be checked.`;
 

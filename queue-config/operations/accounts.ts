@@ -55,3 +55,16 @@ export function brokerSettings(env: Readonly<Record<string, string | undefined>>
 export function addressFor(account: Account, env: Readonly<Record<string, string | undefined>>): BrokerAddress {
   return parseBrokerUrls(urlsFor(account, env))[0] as BrokerAddress;
 }
+
+/** As `urlsFor`, each of them for all accounts. */
+export function addressesFor(
+  env: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<Account, BrokerAddress>>[] {
+  const of = (account: Account): BrokerAddress[] => parseBrokerUrls(urlsFor(account, env));
+  const [apiServers, packagers, operators] = [of('api-server'), of('packager'), of('operator')];
+  return operators.map((operator, index) => ({
+    'api-server': apiServers[index] as BrokerAddress,
+    packager: packagers[index] as BrokerAddress,
+    operator,
+  }));
+}

@@ -2,11 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from '@jest/globals';
 import { runCheck } from '../../cli/queues-check.js';
-import type { Finding } from '../../queue-config/operations/check/check.js';
+import type { AddressedFinding } from '../../queue-config/operations/check/check-each.js';
 import { DEFAULT_ACTIVEMQ_SETTINGS, renderActiveMQ } from '../../queue-config/activemq/render-activemq.js';
 import {
   connectStomp,
   describeOn,
+  freePort,
   startActiveMQ,
   waitUntil,
   type ActiveMQ,
@@ -36,9 +37,9 @@ describeOn('activemq', 'adit queues check, beside ActiveMQ', () => {
     return server;
   }
 
-  async function check(wait = 20_000): Promise<{ right: boolean; wrong: string[]; findings: Finding[] }> {
+  async function check(wait = 20_000): Promise<{ right: boolean; wrong: string[]; findings: AddressedFinding[] }> {
     const json = await captureOutput(() => runCheck({ eventTtl: DAY, wait, json: true }));
-    const { right, findings } = JSON.parse(json) as { right: boolean; findings: Finding[] };
+    const { right, findings } = JSON.parse(json) as { right: boolean; findings: AddressedFinding[] };
     return {
       right,
       findings,
@@ -79,6 +80,29 @@ describeOn('activemq', 'adit queues check, beside ActiveMQ', () => {
     ]);
     expect(right).toBe(true);
   }, 90_000);
+
+  test('each address of a fail-over URL is asked; one that stands by is no fault, one that is not trusted is', async () => {
+    const broker = await start({ ...QUICK, tls: true });
+    const closed = `stomp://127.0.0.1:${await freePort()}`;
+    const up = `stomp://127.0.0.1:${broker.stompPort}`;
+    const untrusted = `stomp+ssl://${new URL(broker.tlsUrl('stomp+ssl', 'operator')).host}`;
+    process.env['BROKER_URL'] = [closed, up, untrusted].join(',');
+    const { right, findings } = await check();
+    const connects = 'the broker accepts connections';
+    expect(findings[0]).toMatchObject({ address: closed, title: connects, verdict: 'unproved' });
+    expect(findings[0]?.found).toMatch(/^Nobody listens there: it stands by/);
+    const seen = findings.slice(1, -1).map(({ address, verdict }) => [address, verdict]);
+    expect(seen).toEqual(Array.from({ length: 12 }, () => [up, 'right']));
+    expect(findings.at(-1)).toMatchObject({ address: untrusted, title: connects, verdict: 'wrong' });
+    expect(findings.at(-1)?.found).toMatch(/certificate/);
+    expect([right, process.exitCode]).toEqual([false, 2]);
+  }, 90_000);
+
+  test('nobody at any address: it could not be checked', async () => {
+    await start(QUICK);
+    process.env['BROKER_URL'] = `stomp://127.0.0.1:${await freePort()},stomp://127.0.0.1:${await freePort()}`;
+    await expect(check()).rejects.toThrow(/ECONNREFUSED/);
+  });
 
   test('a stock installation is told everything that is wrong with it', async () => {
     await start({ configuration: STOCK });
