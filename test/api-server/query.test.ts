@@ -245,12 +245,18 @@ onEachSearchEngine((start) => {
         matches: (found: string[]) => found.some((each, index) => each === one && found[index + 1] === two),
       })),
     );
+    const clauseName = fc.constantFrom('must', 'filter', 'should', 'must_not');
     await fc.assert(
-      fc.asyncProperty(fc.array(part, { minLength: 1, maxLength: 3 }), async (parts) => {
+      fc.asyncProperty(fc.array(part, { minLength: 1, maxLength: 3 }), clauseName, async (parts, clause) => {
         const expected = texts.flatMap((text, index) =>
           parts.every((each) => each.matches(text)) ? [`t${index}`] : [],
         );
-        expect(await find(server, parts.map(({ text }) => text).join(' '), 'texts')).toEqual(expected.sort());
+        const text = parts.map((each) => each.text).join(' ');
+        expect(await find(server, text, 'texts')).toEqual(expected.sort());
+        // It may stand wherever a clause may.
+        const all = texts.map((_, index) => `t${index}`);
+        const within = clause === 'must_not' ? all.filter((ref) => !expected.includes(ref)) : expected;
+        expect(await find(server, { bool: { [clause]: text } }, 'texts')).toEqual(within.sort());
       }),
       { numRuns: 100 },
     );
@@ -331,7 +337,10 @@ test.each([
   [{ prefix: { tag: 1 } }, '/query/prefix/tag'],
   [{ prefix: { tag: { value: 'a', rewrite: 'x' } } }, '/query/prefix/tag/rewrite'],
   [{ constant_score: {} }, '/query/constant_score'],
-  [{ bool: { must: 'a' } }, '/query/bool/must'],
+  [{ bool: { must: 1 } }, '/query/bool/must'],
+  [{ bool: { must: ' ' } }, '/query/bool/must'],
+  [{ bool: { filter: ['a', ''] } }, '/query/bool/filter/1'],
+  [{ bool: { must: many(6, many(200, 'a').join(' ')) } }, '/query/bool/must/4'],
   [{ bool: { should: [{ match_all: {} }], minimum_should_match: 1.5 } }, '/query/bool/minimum_should_match'],
   [{ bool: { must: many(1001, { match_all: {} }) } }, '/query/bool/must/999'],
   [{ bool: { must: many(6, { match: { text: many(200, 'a').join(' ') } }) } }, '/query/bool/must/4/match'],
