@@ -110,24 +110,43 @@ async function readFrom(
     const acknowledged = acknowledgeConfirmed(connection, done);
     guests.stay();
     if (kind === 'end' && rules.leave === 'unsubscribe') {
-      // With a round trip less, whatever comes next on this connection comes behind it.
       const left = Promise.all([acknowledged, subscription.end()]);
       if (onUnconfirmed === undefined) await left;
-      else
-        left.catch((error: unknown) => {
-          connection.drop(error as Error);
-          onUnconfirmed(error);
-        });
+      else endUnconfirmed(connection, left, onUnconfirmed);
     } else {
-      const isEmptyHanded = kind === 'end' && guests.count() === 0 && inbox.isEmpty();
-      // What comes while it is on its way fails it, and with it the connection; all of ours is acknowledged by then.
-      const left = isEmptyHanded ? leave(connection, subscription).catch(() => undefined) : undefined;
-      await Promise.all([acknowledged, left]);
-      // What was sent to us beyond goes back to the queue.
-      if (!connection.lost.aborted && (!isEmptyHanded || connection.hasStrays())) await connection.close();
+      await endWithConnection(connection, {
+        subscription,
+        acknowledged,
+        isEmptyHanded: kind === 'end' && guests.count() === 0 && inbox.isEmpty(),
+      });
     }
     return { drained: read.messages, isComplete: kind === 'end' };
   }
+}
+
+/** The drain is over before the broker has confirmed that. Whatever comes next on the connection comes behind it. */
+function endUnconfirmed(
+  connection: StompConnection,
+  left: Promise<unknown>,
+  onUnconfirmed: (error: unknown) => void,
+): void {
+  left.catch((error: unknown) => {
+    connection.drop(error as Error);
+    onUnconfirmed(error);
+  });
+}
+
+/** Where an UNSUBSCRIBE is not safe, or not the end: the connection ends as well, unless nothing more can have come on it. */
+async function endWithConnection(
+  connection: StompConnection,
+  end: { subscription: Subscription; acknowledged: Promise<void>; isEmptyHanded: boolean },
+): Promise<void> {
+  const { subscription, acknowledged, isEmptyHanded } = end;
+  // What comes while it is on its way fails it, and with it the connection; all of ours is acknowledged by then.
+  const left = isEmptyHanded ? leave(connection, subscription).catch(() => undefined) : undefined;
+  await Promise.all([acknowledged, left]);
+  // What was sent to us beyond goes back to the queue.
+  if (!connection.lost.aborted && (!isEmptyHanded || connection.hasStrays())) await connection.close();
 }
 
 /** Those of `messages` with whose acknowledgement all of them are acknowledged. */
