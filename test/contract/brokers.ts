@@ -10,6 +10,9 @@ import type { ServerName } from '../servers/installed.js';
 import { startRabbitMQ } from '../servers/rabbitmq.js';
 import { buildBroker, removeBuild, startBrokerProcess } from './embedded-broker-process.js';
 
+/** Queues at a time; `npm run test:brokers:long` has 50,000. */
+export const MANY_QUEUES = Number(process.env['MANY_QUEUES'] ?? 300);
+
 export type Transport = 'stomp' | 'ws' | 'stomp+ssl' | 'wss';
 
 /** A broker that is running, with the configuration that operators run. */
@@ -95,6 +98,9 @@ export const BROKERS: Readonly<Record<BrokerKey, BrokerRow>> = {
   },
 };
 
+/** In MiB, where each of them takes so many KiB. */
+const heapOfQueues = (kibibytes: number): number => Math.ceil((MANY_QUEUES * kibibytes) / 1024);
+
 async function startRabbit(): Promise<RunningBroker> {
   const rabbitmq = await startRabbitMQ({ tls: true });
   return {
@@ -115,7 +121,7 @@ async function startRabbit(): Promise<RunningBroker> {
 }
 
 async function startClassic(flavour: ActiveMQFlavour): Promise<RunningBroker> {
-  const activemq = await startActiveMQ({ flavour, tls: flavour === 'maven' });
+  const activemq = await startActiveMQ({ flavour, tls: flavour === 'maven', heapMiB: 256 + heapOfQueues(20) });
   return {
     get pid() {
       return activemq.pid;
@@ -134,7 +140,7 @@ async function startClassic(flavour: ActiveMQFlavour): Promise<RunningBroker> {
 }
 
 async function startArtemisBroker(): Promise<RunningBroker> {
-  const artemis = await startArtemis();
+  const artemis = await startArtemis({ heapMiB: 384 + heapOfQueues(50) });
   return {
     get pid() {
       return artemis.pid;
