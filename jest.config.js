@@ -6,7 +6,7 @@ export default {
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: { '^.+\\.ts$': ['ts-jest', { useESM: true, tsconfig: 'tsconfig.json', diagnostics: false }] },
   coverageProvider: 'v8',
-  testTimeout: 60_000,
+  testTimeout: 180_000,
   // Jest leaves one core to others by default; most of what runs here waits.
-  maxWorkers: 3,
+  maxWorkers: 2,
 };
