@@ -12,7 +12,8 @@ export interface AddressedFinding extends Finding {
 }
 
 const TITLE = 'the broker accepts connections';
-const REMEDY = 'BROKER_URL names it: it has to be up, or to stand by for one that is up';
+const REMEDY =
+  'It has to be up, or to stand by, under the name in BROKER_URL; BROKER_CA names the authority of its certificate, where that is your own';
 
 /**
  * The findings of all addresses. One that accepts no connections while another does has one finding only.
