@@ -205,7 +205,7 @@ const { query } = fc.letrec<{ query: object; clauses: object }>((tie) => ({
   ),
 }));
 
-onEachSearchEngine((start) => {
+onEachSearchEngine((start, runs) => {
   let server: FreshApiServer;
   let documents: Doc[];
   beforeAll(async () => {
@@ -227,7 +227,7 @@ onEachSearchEngine((start) => {
         const others = await find(server, { bool: { must_not: tree } });
         expect(others.length).toBe(documents.length - expected.length);
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs },
     );
   });
 

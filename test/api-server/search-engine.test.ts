@@ -3,24 +3,25 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { findCollection } from '../../api-server/collections/collections.js';
 import { createEngineClient } from '../../api-server/collections/search-engine/engine-client.js';
 import { rebuildIndex } from '../../api-server/collections/search-engine/fill-index.js';
-import { describeOn, startOpenSearch, startTcpProxy, type OpenSearch, type TcpProxy } from '../servers/index.js';
+import { startTcpProxy, type SearchNode, type TcpProxy } from '../servers/index.js';
 import { fill, ndjson, startFreshApiServer, type Client, type FreshApiServer } from './fresh-api-server.js';
+import { onEachSearchServer } from './on-each-search-engine.js';
 
-describeOn('opensearch', 'with OpenSearch', () => {
-  let openSearch: OpenSearch;
+onEachSearchServer((startEngine) => {
+  let engine: SearchNode;
   let proxy: TcpProxy;
   let server: FreshApiServer;
   let admin: Client;
   beforeAll(async () => {
-    openSearch = await startOpenSearch();
-    proxy = await startTcpProxy(Number(new URL(openSearch.url).port));
+    engine = await startEngine();
+    proxy = await startTcpProxy(Number(new URL(engine.url).port));
     server = await startFreshApiServer(undefined, { SEARCH_URL: `http://127.0.0.1:${proxy.port}/test` });
     admin = server.as(await server.keyOf('Grace', 'admin'));
   }, 150_000);
   afterAll(async () => {
     await server.stop();
     await proxy.close();
-    await openSearch.close();
+    await engine.close();
   });
 
   const search = (collection: string, query: unknown = { match_all: {} }) =>
@@ -33,7 +34,7 @@ describeOn('opensearch', 'with OpenSearch', () => {
       .expect(200);
   const rebuild = async (collection: string) => {
     const { knex, content } = server.parts;
-    const client = createEngineClient(`${openSearch.url}/test`);
+    const client = createEngineClient(`${engine.url}/test`);
     return rebuildIndex({ knex, content, client }, await findCollection(knex, collection));
   };
 
@@ -109,7 +110,7 @@ describeOn('opensearch', 'with OpenSearch', () => {
     expect(refused.headers['retry-after']).toBe('5');
     const { knex } = server.parts;
     expect(await knex('documents').where({ collection_id: 'late' })).toHaveLength(2);
-    proxy = await startTcpProxy(Number(new URL(openSearch.url).port), port);
+    proxy = await startTcpProxy(Number(new URL(engine.url).port), port);
     expect((await search('late').expect(503)).body).toMatchObject({ type: '/problems/search-index-behind' });
     const docset = await admin.post('/api/docsets').send({ collection: 'late', query: { match_all: {} } });
     expect(docset).toMatchObject({ status: 503, body: { type: '/problems/search-index-behind' } });

@@ -4,7 +4,7 @@
 #   test/servers/install.sh                        all of them
 #   test/servers/install.sh activemq postgresql    only these
 #
-# Servers: activemq, activemq-debian, artemis, opensearch, postgresql, rabbitmq, radosgw; and chromium, the browser in which the page is tested;
+# Servers: activemq, activemq-debian, artemis, elasticsearch, opensearch, postgresql, rabbitmq, radosgw; and chromium, the browser in which the page is tested;
 # readers, the programs with which people open archives; examples, what the examples for miners are written in; and faketime, what
 # failure drills need beside the servers.
 # For Debian 12, as root (or with sudo).
@@ -82,11 +82,12 @@ install_artemis() {
   rm -rf "$building"
 }
 
-# OpenSearch's modules at the version that opensearch/pom.xml pins.
-install_opensearch() {
-  local pom=$here/opensearch/pom.xml version target building
-  version=$(sed -n 's:.*<opensearch.version>\(.*\)</opensearch.version>.*:\1:p' "$pom")
-  target=$cache/opensearch-$version
+# install_search_engine NAME: its modules at the version that NAME/pom.xml pins.
+install_search_engine() {
+  local name=$1 pom version target building
+  pom=$here/$name/pom.xml
+  version=$(sed -n "s:.*<$name.version>\(.*\)</$name.version>.*:\1:p" "$pom")
+  target=$cache/$name-$version
   [ -d "$target" ] && return
   [ "$(java_major)" -ge 17 ] || install_packages openjdk-17-jre-headless
   command -v mvn >/dev/null || install_packages maven
@@ -95,6 +96,14 @@ install_opensearch() {
   mvn -q -B -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$building/lib"
   mv -T "$building/lib" "$target" 2>/dev/null || [ -d "$target" ]
   rm -rf "$building"
+}
+
+install_opensearch() {
+  install_search_engine opensearch
+}
+
+install_elasticsearch() {
+  install_search_engine elasticsearch
 }
 
 install_postgresql() {
@@ -149,12 +158,12 @@ install_examples() {
   cp "$wanted" "$target/requirements.txt"
 }
 
-[ $# -gt 0 ] || set -- activemq activemq-debian artemis chromium opensearch postgresql rabbitmq radosgw readers examples faketime
+[ $# -gt 0 ] || set -- activemq activemq-debian artemis chromium elasticsearch opensearch postgresql rabbitmq radosgw readers examples faketime
 for server in "$@"; do
   case $server in
-    activemq | activemq-debian | artemis | chromium | opensearch | postgresql | rabbitmq | radosgw | readers | examples | faketime) "install_${server//-/_}" ;;
+    activemq | activemq-debian | artemis | chromium | elasticsearch | opensearch | postgresql | rabbitmq | radosgw | readers | examples | faketime) "install_${server//-/_}" ;;
     *)
-      echo "install.sh: no such server: $server (activemq, activemq-debian, artemis, chromium, opensearch, postgresql, rabbitmq, radosgw, readers, examples, faketime)" >&2
+      echo "install.sh: no such server: $server (activemq, activemq-debian, artemis, chromium, elasticsearch, opensearch, postgresql, rabbitmq, radosgw, readers, examples, faketime)" >&2
       exit 2
       ;;
   esac

@@ -2,6 +2,7 @@
 import { findActiveMQ } from './activemq.js';
 import { findArtemis } from './artemis.js';
 import { findChromium } from './chromium.js';
+import { findElasticsearch } from './elasticsearch.js';
 import { findOpenSearch } from './opensearch.js';
 import { findPostgreSQL } from './postgresql.js';
 import { findRabbitMQ } from './rabbitmq.js';
@@ -12,6 +13,7 @@ const FOUND = {
   'activemq-debian': () => findActiveMQ('debian') !== undefined,
   chromium: () => findChromium() !== undefined,
   artemis: () => findArtemis() !== undefined,
+  elasticsearch: () => findElasticsearch() !== undefined,
   opensearch: () => findOpenSearch() !== undefined,
   postgresql: () => findPostgreSQL() !== undefined,
   rabbitmq: findRabbitMQ,
