@@ -87,7 +87,8 @@ export async function renameDocset(
   await knex('docsets')
     .where({ id })
     .whereRaw(
-      columns.map((column) => `${column} is distinct from ?`).join(' or '),
+      // In parentheses, or the condition before it would hold for the first of them only.
+      `(${columns.map((column) => `${column} is distinct from ?`).join(' or ')})`,
       columns.map((column) => change[column] ?? null),
     )
     .update({ ...change, revision: knex.raw('revision + 1'), updated: knex.fn.now() });

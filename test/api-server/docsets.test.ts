@@ -149,6 +149,17 @@ function docsetsBehave(start: () => Promise<FreshApiServer>): void {
     expect((await miner.patch(`/api/docsets/${id}`).send({ name: 'after' })).body).toMatchObject({ revision: 3 });
   });
 
+  test('a new name and description change that docset alone', async () => {
+    const described = await make({ query: 'text', name: 'one', description: 'first' });
+    const { id } = await make({ query: 'text', name: 'two' });
+    await miner.patch(`/api/docsets/${id}`).send({ name: 'new', description: 'second' }).expect(200);
+    expect((await miner.get(`/api/docsets/${described.id}`)).body).toMatchObject({
+      name: 'one',
+      description: 'first',
+      revision: 1,
+    });
+  });
+
   test('somebody else’s docset can be neither seen nor changed, a packager sees every one', async () => {
     const { id } = await make({ query: 'text', name: 'mine' });
     for (const response of [

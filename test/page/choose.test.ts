@@ -119,16 +119,17 @@ describeOn('chromium', 'choosing', () => {
       await page.getByRole('button', { name: 'Show them' }).click();
       await page.locator('.members a').first().waitFor();
       await page.getByRole('button', { name: 'Change the name' }).click();
-      await page.getByRole('textbox', { name: 'Name' }).fill('New');
+      await page.getByRole('textbox', { name: 'Name' }).fill('Canals');
       await page.getByRole('button', { name: 'Change', exact: true }).click();
-      await page.getByRole('heading', { level: 1, name: 'New' }).waitFor();
+      await page.getByRole('heading', { level: 1, name: 'Canals' }).waitFor();
       await page.getByRole('button', { name: 'Delete', exact: true }).click();
+      await page.getByRole('dialog').waitFor();
       await page.keyboard.press('Escape');
-      expect(await page.getByRole('dialog').count()).toBe(0);
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
       await page.getByRole('button', { name: 'Delete', exact: true }).click();
       await page.getByRole('button', { name: 'Delete it' }).click();
       await page.getByRole('heading', { level: 1, name: 'Docsets' }).waitFor();
-      await page.getByRole('link', { name: 'New', exact: true }).waitFor({ state: 'detached' });
+      await page.getByRole('link', { name: 'Canals', exact: true }).waitFor({ state: 'detached' });
     },
     LONGEST,
   );
