@@ -151,9 +151,12 @@ describeOn('chromium', 'Explore', () => {
     await page.getByLabel('Search the texts').fill('war');
     await awaitFound(/matching “war”$/);
     await page.mouse.wheel(0, 3_000);
-    const link = page.locator('.row-title').nth(12);
-    const title = await link.innerText();
-    await link.click();
+    await waitUntil('it is scrolled', async () => (await page.evaluate<number>('scrollY')) > 500, {
+      deadlineMs: 45_000,
+    });
+    // By its name: which row is the twelfth changes while the list moves.
+    const title = await page.locator('.row-title').nth(12).innerText();
+    await page.getByRole('link', { name: title, exact: true }).click();
     await page.getByRole('heading', { level: 1, name: title }).waitFor();
     await page.getByRole('button', { name: /^Read the text/ }).click();
     await page.getByRole('group', { name: 'What it says' }).waitFor();
