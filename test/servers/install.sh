@@ -40,50 +40,8 @@ java_major() {
   echo "${version:-0}"
 }
 
-# ActiveMQ's modules at the version that activemq/pom.xml pins; Debian's 5.17 where Maven cannot bring them.
-install_activemq() {
-  local pom=$here/activemq/pom.xml version target building
-  version=$(sed -n 's:.*<activemq.version>\(.*\)</activemq.version>.*:\1:p' "$pom")
-  target=$cache/activemq-$version
-  [ -d "$target" ] && return
-  [ "$(java_major)" -ge 17 ] || install_packages openjdk-17-jre-headless
-  command -v mvn >/dev/null || install_packages maven
-  mkdir -p "$cache"
-  building=$(mktemp -d "$cache/building.XXXXXX")
-  if mvn -q -B -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$building/lib"; then
-    mv -T "$building/lib" "$target" 2>/dev/null || [ -d "$target" ]
-    rm -rf "$building"
-  else
-    rm -rf "$building"
-    echo "install.sh: Maven did not bring ActiveMQ $version; installing Debian's instead" >&2
-    install_activemq_debian
-  fi
-}
-
-install_activemq_debian() {
-  [ "$(java_major)" -ge 11 ] || install_packages openjdk-17-jre-headless
-  install_packages activemq libxstream-java
-}
-
-# ActiveMQ Artemis' modules at the version that artemis/pom.xml pins.
-install_artemis() {
-  local pom=$here/artemis/pom.xml version target building
-  version=$(sed -n 's:.*<artemis.version>\(.*\)</artemis.version>.*:\1:p' "$pom")
-  target=$cache/artemis-$version
-  # Certificates for its TLS, and for that of ActiveMQ, are made with it.
-  command -v openssl >/dev/null || install_packages openssl
-  [ -d "$target" ] && return
-  [ "$(java_major)" -ge 17 ] || install_packages openjdk-17-jre-headless
-  command -v mvn >/dev/null || install_packages maven
-  mkdir -p "$cache"
-  building=$(mktemp -d "$cache/building.XXXXXX")
-  mvn -q -B -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$building/lib"
-  mv -T "$building/lib" "$target" 2>/dev/null || [ -d "$target" ]
-  rm -rf "$building"
-}
-
-# install_search_engine NAME: its modules at the version that NAME/pom.xml pins.
-install_search_engine() {
+# install_modules NAME: a server's modules at the version that NAME/pom.xml pins. Fails where Maven cannot bring them.
+install_modules() {
   local name=$1 pom version target building
   pom=$here/$name/pom.xml
   version=$(sed -n "s:.*<$name.version>\(.*\)</$name.version>.*:\1:p" "$pom")
@@ -93,17 +51,40 @@ install_search_engine() {
   command -v mvn >/dev/null || install_packages maven
   mkdir -p "$cache"
   building=$(mktemp -d "$cache/building.XXXXXX")
-  mvn -q -B -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$building/lib"
+  if ! mvn -q -B -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$building/lib"; then
+    rm -rf "$building"
+    echo "install.sh: Maven did not bring $name $version" >&2
+    return 1
+  fi
+  # Another run may have been quicker.
   mv -T "$building/lib" "$target" 2>/dev/null || [ -d "$target" ]
   rm -rf "$building"
 }
 
+# Debian's 5.17 where Maven cannot bring the one that is pinned.
+install_activemq() {
+  install_modules activemq && return
+  echo "install.sh: installing Debian's ActiveMQ instead" >&2
+  install_activemq_debian
+}
+
+install_activemq_debian() {
+  [ "$(java_major)" -ge 11 ] || install_packages openjdk-17-jre-headless
+  install_packages activemq libxstream-java
+}
+
+# Certificates for its TLS, and for that of ActiveMQ, are made with openssl.
+install_artemis() {
+  command -v openssl >/dev/null || install_packages openssl
+  install_modules artemis
+}
+
 install_opensearch() {
-  install_search_engine opensearch
+  install_modules opensearch
 }
 
 install_elasticsearch() {
-  install_search_engine elasticsearch
+  install_modules elasticsearch
 }
 
 install_postgresql() {
