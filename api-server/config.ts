@@ -1,7 +1,7 @@
 /** The api-server's configuration, from environment variables (design §7). */
 import ms from 'ms';
 import { z } from 'zod';
-import { DIALECT_NAMES, readAuthority } from '../queue-config/index.js';
+import { BROKER_SETTINGS } from '../queue-config/index.js';
 
 /** What is wrong with the environment: all of it at once. */
 export class ConfigError extends Error {
@@ -64,16 +64,6 @@ function checkStorage(value: StorageVariables, context: z.RefinementCtx): void {
   }
 }
 
-const authority = z.string().transform((path, context) => {
-  try {
-    return readAuthority(path);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    context.addIssue({ code: 'custom', message: `cannot be used: ${error.message}` });
-    return z.NEVER;
-  }
-});
-
 const environment = z
   .object({
     PORT: z
@@ -96,8 +86,7 @@ const environment = z
       .string('is missing: it must be stomp://host:port, stomp+ssl://, ws:// or wss://, several separated by commas')
       .transform((text) => text.split(',').map((part) => part.trim()))
       .refine((urls) => urls.every(url(BROKER_SCHEMES)), 'must be stomp://, stomp+ssl://, ws:// or wss:// URLs'),
-    BROKER_DIALECT: z.enum(DIALECT_NAMES, `must be one of ${DIALECT_NAMES.join(', ')}`).optional(),
-    BROKER_CA: authority.optional(),
+    ...BROKER_SETTINGS,
     BROKER_OPERATOR_PASSCODE: z.string().optional(),
     BROKER_MANAGEMENT_URL: z
       .string()

@@ -1,13 +1,7 @@
 /** The packager's settings, read from the environment; all faults are reported at once (design §7). */
 import ms from 'ms';
 import { z } from 'zod';
-import {
-  DEFAULT_EVENT_TTL,
-  DIALECT_NAMES,
-  parseBrokerUrls,
-  readAuthority,
-  type DialectName,
-} from '../queue-config/index.js';
+import { BROKER_SETTINGS, DEFAULT_EVENT_TTL, parseBrokerUrls, type DialectName } from '../queue-config/index.js';
 
 /** Where archives go. */
 export type ArchiveStoreConfig =
@@ -121,24 +115,13 @@ const brokerUrl = z
     }
   });
 
-const authority = z.string().transform((path, context) => {
-  try {
-    return readAuthority(path);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    context.addIssue({ code: 'custom', message: `cannot be used: ${error.message}` });
-    return z.NEVER;
-  }
-});
-
 const environment = z.object({
   API_URL: httpUrl('must be set: the URL of the api-server, such as http://localhost:3000'),
   PACKAGER_KEY: z
     .string("must be set: the packager's key to the api-server")
     .min(16, 'must have at least 16 characters, as the api-server wants it'),
   BROKER_URL: brokerUrl,
-  BROKER_DIALECT: z.enum(DIALECT_NAMES, `must be one of ${DIALECT_NAMES.join(', ')}`).optional(),
-  BROKER_CA: authority.optional(),
+  ...BROKER_SETTINGS,
   S3_BUCKET: text.optional(),
   S3_ENDPOINT: httpUrl('').optional(),
   AWS_REGION: text.optional(),
