@@ -15,7 +15,7 @@ export const roguePackagers: Knex.Migration = {
 const STATEMENTS = [
   // An empty seed: of a dump that an earlier version has asked for, whose packager has no ticket.
   `alter table dumps
-    add column if not exists packager text,
+    add column packager text,
     add column taken timestamptz,
     add column ticket_seed text not null default '',
     add column ticketed boolean not null default false,
