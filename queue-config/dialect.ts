@@ -55,9 +55,7 @@ export type DrainRules = {
   | {
       /** A message with the header `fence` that the drain sends itself, and waits for. */
       readonly end: 'fence';
-      /** Other drains' fences: the broker keeps them away, or they come, and have to go back to where they were. */
-      readonly otherFences: 'kept-away' | 'given-back';
-      /** Headers of the NACK that gives one back. */
+      /** Headers of the NACK that gives another drain's fence back, where the broker does not keep those away. */
       readonly giveBackHeaders?: Readonly<Record<string, string>>;
     }
 );

@@ -28,6 +28,5 @@ export const activemq: Dialect = {
     ack: 'client',
     leave: 'unsubscribe',
     end: 'fence',
-    otherFences: 'kept-away',
   },
 };

@@ -7,13 +7,11 @@ import { judge, right, unproved, wrong, type Proof } from '../operations/check/p
 import { logins, rightsGranted, rightsRefused } from '../operations/check/rights.js';
 import { sendMarked, takeMarked, type Stage } from '../operations/check/stage.js';
 import { artemis } from './dialect.js';
-import { openManagement, type ManagedQueue, type Management } from './management.js';
+import { openManagement, physicalName, STRAYS, type ManagedQueue, type Management } from './management.js';
 
-const STRAYS = ['DLQ', 'ExpiryQueue'];
 const LIFE = 2_000;
 /** The broker looks every 30 s. */
 const LONGEST_EXPIRY = 45_000;
-const physicalName = (queue: string): string => queue.replace(/^\/queue\//, '');
 
 async function managed<T>(stage: Stage, work: (management: Management) => Promise<T>): Promise<T> {
   const management = await openManagement(await stage.as('operator'));

@@ -27,6 +27,5 @@ export const artemis: Dialect = {
     ack: 'client',
     leave: 'unsubscribe',
     end: 'fence',
-    otherFences: 'kept-away',
   },
 };

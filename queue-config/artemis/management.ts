@@ -38,6 +38,12 @@ export class ManagementError extends Error {
   override readonly name = 'ManagementError';
 }
 
+/** Where a stock installation puts dead letters, and what has expired. */
+export const STRAYS = ['DLQ', 'ExpiryQueue'];
+
+/** What the broker calls a queue: `docsets/package`. */
+export const physicalName = (queue: string): string => queue.replace(/^\/queue\//, '');
+
 const ADDRESS = 'activemq.management';
 const PATIENCE = 10_000;
 const PAGE = 500;

@@ -7,12 +7,10 @@ import { readDeadLetter } from '../operations/dead-letters.js';
 import type { PermanentQueue, QueuesStatus } from '../operations/status.js';
 import type { StompConnection } from '../stomp-connection.js';
 import { artemis } from './dialect.js';
-import { openManagement, type ManagedQueue } from './management.js';
+import { openManagement, physicalName, STRAYS, type ManagedQueue } from './management.js';
 
 const PERMANENT_PREFIX = 'docsets/';
 const PROGRESS_PREFIX = 'package/';
-/** Where a stock installation puts dead letters, and what has expired. */
-const STRAYS = ['DLQ', 'ExpiryQueue'];
 /** Dead letters that are read. */
 const MOST_READ = 400;
 const PATIENCE = 10_000;
@@ -83,5 +81,3 @@ async function look(connection: StompConnection, destination: Destination): Prom
   }
   return seen.slice(0, MOST_READ);
 }
-
-const physicalName = (queue: string): string => queue.replace(/^\/queue\//, '');

@@ -11,7 +11,7 @@ import {
 import { connect, type ConnectionOptions, type StompConnection } from '../stomp-connection.js';
 import { browse } from './browse.js';
 import { readDeadLetter, type DeadLetter } from './dead-letters.js';
-import { managementAddress } from '../rabbitmq/management.js';
+import { managementAddress, type ManagementAddress } from '../rabbitmq/management.js';
 import { readRabbitMQStatus } from '../rabbitmq/status.js';
 import { look } from './look.js';
 import { readStatistics, type QueueStatistics } from './statistics.js';
@@ -50,13 +50,7 @@ export async function readStatus(
 ): Promise<QueuesStatus> {
   const connection = await connect(address, { ...OPTIONS, ...told });
   try {
-    if (connection.dialect.name === 'rabbitmq') {
-      const status = await readRabbitMQStatus(managementAddress(address, managementUrl, told.authority), PERMANENT);
-      await connection.close();
-      return status;
-    }
-    const isArtemis = connection.dialect.name === 'artemis';
-    const status = isArtemis ? await readArtemisStatus(connection, PERMANENT) : await readOn(connection);
+    const status = await readOn(connection, () => managementAddress(address, managementUrl, told.authority));
     await connection.close();
     return status;
   } catch (error) {
@@ -65,9 +59,19 @@ export async function readStatus(
   }
 }
 
-/** The embedded broker tells everything at one look; the others by their statistics, queue by queue. */
-const readOn = (connection: StompConnection): Promise<QueuesStatus> =>
-  connection.dialect.name === 'adit' ? readByLook(connection) : readByStatistics(connection);
+/** Each broker tells in its own way: the embedded one everything at one look, ActiveMQ by its statistics, queue by queue. */
+function readOn(connection: StompConnection, management: () => ManagementAddress): Promise<QueuesStatus> {
+  switch (connection.dialect.name) {
+    case 'adit':
+      return readByLook(connection);
+    case 'activemq':
+      return readByStatistics(connection);
+    case 'artemis':
+      return readArtemisStatus(connection, PERMANENT);
+    case 'rabbitmq':
+      return readRabbitMQStatus(management(), PERMANENT);
+  }
+}
 
 async function readByLook(connection: StompConnection): Promise<QueuesStatus> {
   const { messages, queues } = await look(connection, DEAD_LETTERS);

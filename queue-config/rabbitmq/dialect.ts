@@ -39,7 +39,6 @@ export const rabbitmq: Dialect = {
     // A message that was under way during the UNSUBSCRIBE becomes an ERROR behind its receipt.
     nowhere: '/amq/queue/adit.nowhere',
     end: 'fence',
-    otherFences: 'given-back',
     // The configuration makes a dead letter of what is refused without it.
     giveBackHeaders: { requeue: 'true' },
   },
