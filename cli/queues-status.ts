@@ -1,6 +1,6 @@
 /** `adit queues status | redrive | purge` */
 import { openBroker } from '../queue-config/index.js';
-import { addressFor, brokerSettings, urlsFor } from '../queue-config/operations/accounts.js';
+import { brokerSettings, urlsFor } from '../queue-config/operations/accounts.js';
 import { purge, redrive } from '../queue-config/operations/dead-letters.js';
 import { readStatus } from '../queue-config/operations/status.js';
 import type { Broker } from '../queue-config/broker.js';
@@ -12,7 +12,7 @@ export interface QueueOptions {
 
 export async function runStatus({ json }: QueueOptions): Promise<void> {
   const { permanent, progress, deadLetters, strays } = await readStatus(
-    addressFor('operator', process.env),
+    urlsFor('operator', process.env),
     process.env['BROKER_MANAGEMENT_URL'],
     brokerSettings(process.env),
   );

@@ -4,7 +4,6 @@ import {
   BrokerUnavailableError,
   NoStatisticsError,
   openBroker,
-  parseBrokerUrls,
   purge,
   readStatus,
   redrive,
@@ -23,7 +22,9 @@ export type BrokerAccess = Pick<
 
 /** @throws {ProblemError} `broker-unavailable`, `broker-refuses` */
 export async function queuesBody(access: BrokerAccess): Promise<object> {
-  return answered(access, async (urls) => describe(await readFirst(urls, access)));
+  const { brokerManagementUrl, brokerDialect, brokerAuthority } = access;
+  const told = { dialect: brokerDialect, authority: brokerAuthority };
+  return answered(access, async (urls) => describe(await readStatus(urls, brokerManagementUrl, told)));
 }
 
 /** @throws {ProblemError} `broker-unavailable`, `broker-refuses` */
@@ -32,26 +33,6 @@ export const redriveDeadLetters = (access: BrokerAccess): Promise<{ sent: number
 
 /** @returns how many were deleted. @throws {ProblemError} `broker-unavailable`, `broker-refuses` */
 export const purgeDeadLetters = (access: BrokerAccess): Promise<number> => withBroker(access, purge);
-
-/** Of several addresses, the first that answers. */
-async function readFirst(
-  urls: string,
-  { brokerManagementUrl, brokerDialect, brokerAuthority }: BrokerAccess,
-): Promise<QueuesStatus> {
-  let failure: unknown;
-  for (const address of parseBrokerUrls(urls)) {
-    try {
-      return await readStatus(address, brokerManagementUrl, {
-        dialect: brokerDialect,
-        authority: brokerAuthority,
-      });
-    } catch (error) {
-      if (!(error instanceof BrokerUnavailableError)) throw error;
-      failure ??= error;
-    }
-  }
-  throw failure;
-}
 
 function describe({ permanent, progress, deadLetters, strays }: QueuesStatus): object {
   return {

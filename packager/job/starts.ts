@@ -1,6 +1,6 @@
 /**
  * Counts the packagers that began a job and were not heard of again, by a mark for each beside the archive: a request of which
- * packagers die is handed out again and again, and no broker counts how often (`docs/brokers.md`). The first start leaves no mark:
+ * packagers die is handed out again and again, and not every broker counts how often. The first start leaves no mark:
  * that it was there is told by the broker, which flags what it hands out again.
  */
 import { randomBytes } from 'node:crypto';

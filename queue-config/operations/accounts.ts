@@ -51,11 +51,6 @@ export function brokerSettings(env: Readonly<Record<string, string | undefined>>
   return { dialect, authority: path === undefined ? undefined : readAuthority(path) };
 }
 
-/** As `urlsFor`, the first one. */
-export function addressFor(account: Account, env: Readonly<Record<string, string | undefined>>): BrokerAddress {
-  return parseBrokerUrls(urlsFor(account, env))[0] as BrokerAddress;
-}
-
 /** As `urlsFor`, each of them for all accounts. */
 export function addressesFor(
   env: Readonly<Record<string, string | undefined>>,

@@ -1,6 +1,7 @@
 /** How the queues are: what waits, since when, who takes it, and what ended as a dead letter. */
 import { readArtemisStatus } from '../artemis/status.js';
-import type { BrokerAddress } from '../broker-url.js';
+import { BrokerUnavailableError } from '../broker.js';
+import { parseBrokerUrls, type BrokerAddress } from '../broker-url.js';
 import {
   DEAD_LETTERS,
   DELETE_REQUESTS,
@@ -39,14 +40,32 @@ const STRAYS = 'ActiveMQ.DLQ';
 const OPTIONS = { connectTimeoutMs: 5_000, receiptTimeoutMs: 10_000, heartbeatMs: 5_000 };
 
 /**
- * Asks the broker, as the operator.
+ * Asks the broker, as the operator; of several addresses, the first that answers.
+ * @param urls one, or several separated by commas
  * @param managementUrl of its HTTP API, where the broker tells of its queues by that only
  * @throws {BrokerUnavailableError | BrokerRefusedError | NoStatisticsError}
  */
 export async function readStatus(
-  address: BrokerAddress,
+  urls: string,
   managementUrl?: string,
   told: Pick<ConnectionOptions, 'dialect' | 'authority'> = {},
+): Promise<QueuesStatus> {
+  let failure: unknown;
+  for (const address of parseBrokerUrls(urls)) {
+    try {
+      return await readStatusAt(address, managementUrl, told);
+    } catch (error) {
+      if (!(error instanceof BrokerUnavailableError)) throw error;
+      failure ??= error;
+    }
+  }
+  throw failure;
+}
+
+async function readStatusAt(
+  address: BrokerAddress,
+  managementUrl: string | undefined,
+  told: Pick<ConnectionOptions, 'dialect' | 'authority'>,
 ): Promise<QueuesStatus> {
   const connection = await connect(address, { ...OPTIONS, ...told });
   try {

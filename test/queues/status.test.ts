@@ -10,7 +10,7 @@ import {
   PACKAGE_REQUESTS,
   type Broker,
 } from '../../queue-config/index.js';
-import { connectStomp, describeOn, startActiveMQ, type ActiveMQ } from '../servers/index.js';
+import { connectStomp, describeOn, freePort, startActiveMQ, type ActiveMQ } from '../servers/index.js';
 import { captureOutput } from './capture-output.js';
 
 interface Status {
@@ -69,6 +69,16 @@ describeOn('activemq', 'adit queues, beside ActiveMQ', () => {
     await peer.disconnect();
     return message;
   }
+
+  test('where the first address is down, the next one is asked', async () => {
+    const url = process.env['BROKER_URL'];
+    process.env['BROKER_URL'] = `stomp://127.0.0.1:${await freePort()},${url}`;
+    try {
+      expect((await status()).permanent).toHaveLength(4);
+    } finally {
+      process.env['BROKER_URL'] = url;
+    }
+  });
 
   test('what waits is told with its age, and the progress queues together', async () => {
     const sent = Date.now();
