@@ -12,6 +12,7 @@ import {
   type ReceivedMessage,
 } from './broker.js';
 import type { Destination } from './destinations.js';
+import { patience } from './patience.js';
 import { received } from './received.js';
 import type { StompConnection, Subscription } from './stomp-connection.js';
 
@@ -34,16 +35,15 @@ export async function drainQueue(
   { signal, timeoutMs = DEFAULT_TIMEOUT, limit = NO_LIMIT, onUnconfirmed }: DrainOptions,
 ): Promise<DrainReport> {
   signal?.throwIfAborted();
-  const deadline = setTimeout(
-    () => connection.drop(new BrokerUnavailableError(`${destination} had no end within ${timeoutMs} ms`)),
-    timeoutMs,
+  const endWait = patience(timeoutMs, () =>
+    connection.drop(new BrokerUnavailableError(`${destination} had no end within ${timeoutMs} ms`)),
   );
   const cut = (): void => connection.drop(signal?.reason as Error);
   signal?.addEventListener('abort', cut, { once: true });
   try {
     return await readToEnd(connection, destination, onBatch, { limit, onUnconfirmed });
   } finally {
-    clearTimeout(deadline);
+    endWait();
     signal?.removeEventListener('abort', cut);
   }
 }

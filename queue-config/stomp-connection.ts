@@ -5,6 +5,7 @@ import { BrokerRefusedError, BrokerUnavailableError } from './broker.js';
 import type { BrokerAddress } from './broker-url.js';
 import type { Dialect, DialectName } from './dialect.js';
 import { dialectOf } from './dialects.js';
+import { patience } from './patience.js';
 import { openSocket } from './sockets.js';
 
 export interface ConnectionOptions {
@@ -104,13 +105,13 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
       }
       const id = `r${++counter}`;
       const settle = (): void => {
-        clearTimeout(timer);
+        endWait();
         receipts.delete(id);
       };
-      const timer = setTimeout(() => {
+      const endWait = patience(options.receiptTimeoutMs, () => {
         settle();
         reject(new BrokerUnavailableError(`${where} confirmed nothing within ${options.receiptTimeoutMs} ms`));
-      }, options.receiptTimeoutMs);
+      });
       receipts.set(id, {
         resolve: () => {
           settle();
@@ -135,13 +136,13 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
   };
 
   const connected = new Promise<IFrame>((resolve, reject) => {
-    const timer = setTimeout(() => {
+    const endWait = patience(options.connectTimeoutMs, () => {
       const error = new BrokerUnavailableError(`${where} did not answer within ${options.connectTimeoutMs} ms`);
       reject(error);
       drop(error);
-    }, options.connectTimeoutMs);
+    });
     client.onConnect = (frame) => {
-      clearTimeout(timer);
+      endWait();
       resolve(frame);
     };
     client.onStompError = (frame) => {
@@ -152,7 +153,7 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
         return;
       }
       // Not the answer to one frame: nothing on this connection can be trusted further.
-      clearTimeout(timer);
+      endWait();
       reject(error);
       drop(error);
     };
@@ -167,7 +168,7 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
       socketError = new Error('the heart-beat of the broker stopped');
     };
     client.onWebSocketClose = ({ reason }: { reason?: string }) => {
-      clearTimeout(timer);
+      endWait();
       isCutByPeer = !closing && !gone.signal.aborted;
       // Of a WebSocket, the one who closes it may say why (RFC 6455 §7.1.6): a message that is too large, for example.
       const said = socketError?.message ?? reason ?? '';
@@ -228,16 +229,15 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
         client.onDisconnect = () => resolve();
         gone.signal.addEventListener('abort', () => reject(gone.signal.reason as Error), { once: true });
       });
-      const timer = setTimeout(
-        () => drop(new BrokerUnavailableError(`${where} did not confirm the end of the connection`)),
-        options.receiptTimeoutMs,
+      const endWait = patience(options.receiptTimeoutMs, () =>
+        drop(new BrokerUnavailableError(`${where} did not confirm the end of the connection`)),
       );
       // The promise of `deactivate` waits for the socket's end, too, which nobody has to.
       void client.deactivate();
       try {
         await confirmed;
       } finally {
-        clearTimeout(timer);
+        endWait();
         lose(new BrokerUnavailableError(`${where}: closed`));
       }
     },
