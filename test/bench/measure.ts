@@ -32,10 +32,10 @@ function figuresOf(values: number[]): Figures {
   return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
 }
 
-/** One line of the report: a ratio, and what it should be at the most. */
-export function report(what: string, ratio: number, limit: number): void {
-  const verdict = ratio <= limit ? 'ok' : 'OVER';
-  process.stdout.write(`${what.padEnd(72)} ${ratio.toFixed(2).padStart(7)}  (at most ${limit})  ${verdict}\n`);
+/** One line of the report: a ratio, and what it should be at the most, where that is laid down. */
+export function report(what: string, ratio: number, limit?: number): void {
+  const verdict = limit === undefined ? '' : `  (at most ${limit})  ${ratio <= limit ? 'ok' : 'OVER'}`;
+  process.stdout.write(`${what.padEnd(94)} ${ratio.toFixed(2).padStart(7)}${verdict}\n`);
 }
 
 /** Megabytes of resident memory that a packager may take. */

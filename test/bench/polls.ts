@@ -69,6 +69,7 @@ async function latencies(): Promise<void> {
     const fromMemory = await serveFromMemory(service, finished);
     const client = plainClient(url, key);
     const inMemory = plainClient(fromMemory.url, key);
+    const bare = await bareKickOffs(packagers);
     await service.packager({ LOG_LEVEL: 'warn' });
 
     const polls = await interleave(
@@ -89,6 +90,7 @@ async function latencies(): Promise<void> {
     const kickOffs = await interleave(
       {
         trip: () => line.roundTrip(),
+        send: () => sendThroughPort(packagers),
         kickOff: async () => untilAccepted(miner, client),
       },
       { rounds: Math.ceil(ROUNDS / 3), warmUp: 50 },
@@ -115,6 +117,11 @@ async function latencies(): Promise<void> {
       of(kickOffs, 'kickOff').p50 / of(kickOffs, 'trip').p50,
       5,
     );
+    report(
+      'kick-off until a poll sees Accepted, p50 / persistent SEND with receipt by the client library',
+      of(kickOffs, 'kickOff').p50 / of(kickOffs, 'send').p50,
+    );
+    report('the messages of a kick-off alone, without HTTP and database, p50 / round trip', bare);
     client.close();
     inMemory.close();
     await fromMemory.close();
@@ -124,6 +131,16 @@ async function latencies(): Promise<void> {
     await service.close();
   }
 }
+
+/** The same round trip as that of the held connection, as any program makes it that uses the STOMP client library. */
+const sendThroughPort = (broker: Broker): Promise<void> =>
+  broker.publish({
+    destination: eventsOf('bench'),
+    headers: {},
+    body: 'Progress: 1%',
+    persistent: true,
+    expires: Date.now() + 1_000,
+  });
 
 /** A dump asked for, and polled without a pause until a packager has taken it. */
 async function untilAccepted(miner: Miner, client: PlainClient): Promise<number> {
@@ -138,6 +155,45 @@ async function untilAccepted(miner: Miner, client: PlainClient): Promise<number>
   // The packager is idle again before the next round.
   await miner.pollToEnd(`${docset}/dump`);
   return took;
+}
+
+/**
+ * The least that a kick-off can cost on this broker: a request is published, its consumer answers `Accepted.`, and the answer is
+ * drained, with nothing else around it.
+ * @returns the median in round trips
+ */
+async function bareKickOffs(packagers: Broker): Promise<number> {
+  const line = await holdConnection(stage.broker.url('packager'));
+  const asker = openBroker({ urls: stage.broker.url('api-server') });
+  let asked = 0;
+  const consumer = packagers.consume(PACKAGE_REQUESTS, { prefetch: 1 }, async (delivery) => {
+    const destination = eventsOf(delivery.message.body);
+    const expires = Date.now() + 60_000;
+    await delivery.publish({ destination, headers: {}, body: 'Accepted.', persistent: false, expires });
+    await delivery.ack();
+  });
+  await consumer.ready;
+  const kickOff = async (): Promise<number> => {
+    const docset = `bare-${++asked}`;
+    const started = performance.now();
+    await asker.publish({ destination: PACKAGE_REQUESTS, headers: {}, body: docset, persistent: true });
+    let heard = 0;
+    while (heard === 0) {
+      await asker.drain(eventsOf(docset), (messages) => {
+        heard += messages.length;
+        return Promise.resolve();
+      });
+    }
+    return performance.now() - started;
+  };
+  const figures = await interleave(
+    { trip: () => line.roundTrip(), kickOff },
+    { rounds: Math.ceil(ROUNDS / 3), warmUp: 50 },
+  );
+  await consumer.stop();
+  await asker.close();
+  await line.close();
+  return (figures['kickOff']?.p50 ?? NaN) / (figures['trip']?.p50 ?? NaN);
 }
 
 /** The same application and middleware, whose poll answers a dump that it holds in memory. */
