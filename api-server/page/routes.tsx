@@ -1,13 +1,12 @@
 /** Which view is at which path. The paths are those of the API without `/api`, where it has them. */
 import type { ComponentChildren } from 'preact';
 import { Collections } from './explore/collections.js';
-import { Explore } from './explore/explore.js';
-import { DocumentView } from './explore/document-view.js';
-import { DocsetView } from './docsets/docset-view.js';
-import { Docsets } from './docsets/docsets.js';
-import { DumpView } from './dumps/dump-view.js';
-import { MyDumps } from './dumps/my-dumps.js';
-import { Operators } from './operators/operators.js';
+import { later } from './foundation/later.js';
+
+const ExploreViews = later(() => import('./explore/views.js'));
+const DocsetsViews = later(() => import('./docsets/views.js'));
+const DumpsViews = later(() => import('./dumps/views.js'));
+const OperatorsViews = later(() => import('./operators/operators.js'));
 
 export interface View {
   /** Of the browser's tab. */
@@ -37,23 +36,60 @@ const PATTERNS: readonly Pattern[] = [
   { path: /^\/$/, view: () => ({ title: 'Collections', section: 'explore', show: () => <Collections /> }) },
   {
     path: /^\/collections\/([a-z0-9_-]+)$/,
-    view: (id = '') => ({ title: 'Explore', section: 'explore', show: () => <Explore key={id} collection={id} /> }),
+    view: (id = '') => ({
+      title: 'Explore',
+      section: 'explore',
+      show: () => <ExploreViews>{({ Explore }) => <Explore key={id} collection={id} />}</ExploreViews>,
+    }),
   },
   {
     path: /^\/documents\/(\d+)$/,
-    view: (id = '') => ({ title: 'Document', section: 'explore', show: () => <DocumentView key={id} id={id} /> }),
+    view: (id = '') => ({
+      title: 'Document',
+      section: 'explore',
+      show: () => <ExploreViews>{({ DocumentView }) => <DocumentView key={id} id={id} />}</ExploreViews>,
+    }),
   },
-  { path: /^\/docsets$/, view: () => ({ title: 'Docsets', section: 'docsets', show: () => <Docsets /> }) },
+  {
+    path: /^\/docsets$/,
+    view: () => ({
+      title: 'Docsets',
+      section: 'docsets',
+      show: () => <DocsetsViews>{({ Docsets }) => <Docsets />}</DocsetsViews>,
+    }),
+  },
   {
     path: /^\/docsets\/([A-Za-z0-9_-]+)$/,
-    view: (id = '') => ({ title: 'Docset', section: 'docsets', show: () => <DocsetView key={id} id={id} /> }),
+    view: (id = '') => ({
+      title: 'Docset',
+      section: 'docsets',
+      show: () => <DocsetsViews>{({ DocsetView }) => <DocsetView key={id} id={id} />}</DocsetsViews>,
+    }),
   },
   {
     path: /^\/docsets\/([A-Za-z0-9_-]+)\/dump$/,
-    view: (id = '') => ({ title: 'Dump', section: 'dumps', show: () => <DumpView key={id} docset={id} /> }),
+    view: (id = '') => ({
+      title: 'Dump',
+      section: 'dumps',
+      show: () => <DumpsViews>{({ DumpView }) => <DumpView key={id} docset={id} />}</DumpsViews>,
+    }),
   },
-  { path: /^\/dumps$/, view: () => ({ title: 'Your dumps', section: 'dumps', show: () => <MyDumps /> }) },
-  { path: /^\/operators$/, view: () => ({ title: 'Operators', section: 'operators', show: () => <Operators /> }) },
+  {
+    path: /^\/dumps$/,
+    view: () => ({
+      title: 'Your dumps',
+      section: 'dumps',
+      show: () => <DumpsViews>{({ MyDumps }) => <MyDumps />}</DumpsViews>,
+    }),
+  },
+  {
+    path: /^\/operators$/,
+    view: () => ({
+      title: 'Operators',
+      section: 'operators',
+      show: () => <OperatorsViews>{({ Operators }) => <Operators />}</OperatorsViews>,
+    }),
+  },
 ];
 
 /** Undefined: the page has nothing at this path. */

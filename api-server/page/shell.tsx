@@ -3,16 +3,23 @@ import { useEffect, useRef } from 'preact/hooks';
 import { LiveRegion } from './foundation/announce.js';
 import { api, bodyOf } from './foundation/api.js';
 import { knownError } from './foundation/loading.js';
+import { loadTheRest } from './foundation/later.js';
 import { hasMoved, place, rememberedScroll } from './foundation/place.js';
 import { currentKey, introduce, me, signOut } from './foundation/session.js';
 import { ENTRANCES, SECTIONS, viewAt, type Section, type View } from './routes.js';
 import { SignIn } from './sign-in.js';
+
+/** Milliseconds for which the first view has the line for itself. */
+const FIRST_VIEW = 3_000;
 
 export function Shell() {
   const signedIn = currentKey() !== undefined;
   const view = viewAt(place().path);
   useEffect(() => {
     if (signedIn && me() === undefined) void introduceOurselves();
+    if (!signedIn) return;
+    const timer = setTimeout(loadTheRest, FIRST_VIEW);
+    return () => clearTimeout(timer);
   }, [signedIn]);
   return (
     <>

@@ -1,6 +1,7 @@
 /** The API of the service, typed by openapi.yaml; every failure is a RefusedError or an UnreachableError. */
 import createClient from 'openapi-fetch';
 import type { components, paths } from '../../http/openapi-types.js';
+import { takeEarly } from './early.js';
 import { currentKey, signOut } from './session.js';
 
 export type Schemas = components['schemas'];
@@ -36,7 +37,7 @@ export async function fetchWithKey(request: Request): Promise<Response> {
   if (key !== undefined && !request.headers.has('X-API-Key')) request.headers.set('X-API-Key', key);
   let response: Response;
   try {
-    response = await fetch(request);
+    response = await (takeEarly(request) ?? fetch(request));
   } catch (cause) {
     if (request.signal.aborted) throw cause;
     throw new UnreachableError('The service cannot be reached.', { cause });

@@ -1,10 +1,9 @@
 /** Who uses the page. The key lives in this tab's session and in no URL. */
 import { signal } from '@preact/signals';
 import type { components } from '../../http/openapi-types.js';
+import { KEY } from './key.js';
 
 export type Me = components['schemas']['Me'];
-
-const KEY = 'adit-key';
 
 const keySignal = signal<string | undefined>(sessionStorage.getItem(KEY) ?? undefined);
 const refusalSignal = signal<string | undefined>(undefined);

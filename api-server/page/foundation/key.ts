@@ -1,0 +1,2 @@
+/** Where this tab's session has the key. */
+export const KEY = 'adit-key';
