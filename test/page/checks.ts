@@ -2,7 +2,7 @@
  * What is looked for in a page as Lighthouse does, without the network: `npm run checks:page`. Needs Chromium (test/servers). Prints a table of
  * views and checks, and ends with 1 where one does not hold.
  */
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { startFreshApiServer, type FreshApiServer } from '../api-server/fresh-api-server.js';
 import { startChromium } from '../servers/chromium.js';
 import { fillSample } from './sample.js';
@@ -74,30 +74,37 @@ async function look(
   path: string,
   key: string | undefined,
 ): Promise<Map<string, readonly string[]>> {
-  const { page, axe, faults, close } = await visit(browser, url, '/healthz', {
+  const asked: string[] = [];
+  const uncompressed: string[] = [];
+  const unkept: string[] = [];
+  const listen = async (page: Page): Promise<void> => {
+    await page.addInitScript({ content: SHIFTS });
+    page.on('request', (request) => asked.push(`${request.method()} ${request.url()} ${request.postData() ?? ''}`));
+    page.on('response', (response) => {
+      const headers = response.headers();
+      const { pathname } = new URL(response.url());
+      // Less than that is in one packet either way.
+      if (Number(headers['content-length'] ?? 0) > 1_400 && headers['content-encoding'] === undefined)
+        uncompressed.push(pathname);
+      if (pathname.startsWith('/assets/') && !headers['cache-control']?.includes('immutable')) unkept.push(pathname);
+    });
+  };
+  const { page, axe, faults, close } = await visit(browser, url, path, {
     ...(key === undefined ? {} : { key }),
-    expected: [/favicon|healthz/],
+    before: listen,
   });
-  const [asked, uncompressed, unkept]: string[][] = [[], [], []];
-  await page.addInitScript({ content: SHIFTS });
-  page.on('request', (request) => asked?.push(`${request.method()} ${request.url()} ${request.postData() ?? ''}`));
-  page.on('response', (response) => {
-    const headers = response.headers();
-    const { pathname } = new URL(response.url());
-    if (Number(headers['content-length'] ?? 0) > 1_400 && headers['content-encoding'] === undefined)
-      uncompressed?.push(pathname);
-    if (pathname.startsWith('/assets/') && !headers['cache-control']?.includes('immutable')) unkept?.push(pathname);
-  });
-  await page.goto(`${url}${path}`);
   await page.getByRole('heading', { level: 1 }).waitFor();
   await page.waitForLoadState('networkidle');
   const results = new Map<string, readonly string[]>();
   for (const [check, expression] of Object.entries(CHECKS))
     results.set(check, await page.evaluate<string[]>(expression));
   results.set('axe finds nothing', await axe());
-  results.set('asks nothing twice', asked?.filter((each, index) => asked.indexOf(each) !== index) ?? []);
-  results.set('comes compressed', uncompressed ?? []);
-  results.set('has files that are kept', unkept ?? []);
+  results.set(
+    'asks nothing twice',
+    asked.filter((each, index) => asked.indexOf(each) !== index),
+  );
+  results.set('comes compressed', uncompressed);
+  results.set('has files that are kept', unkept);
   // Errors, warnings, breaches of the policy, and requests to other hosts.
   results.set('has no faults in the console', await faults());
   await close();

@@ -37,6 +37,8 @@ export interface VisitOptions extends BrowserContextOptions {
   key?: string;
   /** Parts of faults that a test brings about itself. */
   expected?: readonly RegExp[];
+  /** What is done with the tab before anything is opened in it. */
+  before?: (page: Page) => Promise<void>;
 }
 
 /** Opens `path` of the service at `url`. */
@@ -44,7 +46,7 @@ export async function visit(
   browser: Browser,
   url: string,
   path: string,
-  { key, expected = [], ...options }: VisitOptions = {},
+  { key, expected = [], before, ...options }: VisitOptions = {},
 ): Promise<Visit> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   context.setDefaultTimeout(PATIENCE);
@@ -65,6 +67,7 @@ export async function visit(
   });
   await context.exposeBinding('aditTestFault', (_source, fault: string) => faults.push(fault));
   await context.addInitScript({ content: `(${watch})(${JSON.stringify(key ?? null)})` });
+  await before?.(page);
   await page.goto(new URL(path, url).href);
   return {
     page,

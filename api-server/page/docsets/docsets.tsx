@@ -85,12 +85,14 @@ function Choosing({ first, again }: { first: Page; again: () => void }) {
           {docsets.map((docset) => (
             <tr key={docset.id}>
               <td>
-                <input
-                  type="checkbox"
-                  aria-label={`Choose ${nameOf(docset)}`}
-                  checked={chosen.includes(docset.id)}
-                  onChange={() => toggle(docset.id)}
-                />
+                <label class="tick">
+                  <input
+                    type="checkbox"
+                    aria-label={`Choose ${nameOf(docset)}`}
+                    checked={chosen.includes(docset.id)}
+                    onChange={() => toggle(docset.id)}
+                  />
+                </label>
               </td>
               <th scope="row">
                 <a href={`/docsets/${docset.id}`} dir="auto">
