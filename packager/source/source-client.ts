@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isNativeError } from 'node:util/types';
 import pRetry from 'p-retry';
+import { Agent, request, type Dispatcher } from 'undici';
 import { DumpGoneError, JobFailedError } from '../job/job-failure.js';
 import type { ReadShares } from './read-shares.js';
 
@@ -115,42 +116,44 @@ const LONGEST_PAUSE = 16;
 const LONGEST_RETRY_AFTER = 60_000;
 const PROBLEM_BYTES = 16 * 1024;
 
+type Response = Dispatcher.ResponseData;
+
+/** Connections of all jobs: as many as there are requests at a time, which whoever asks limits. */
+const connections = new Agent();
+
 export function createSourceClient(options: SourceClientOptions): SourceClient {
   const { apiUrl, signal, retryPause = 500 } = options;
   const headers = {
     'X-API-Key': options.packagerKey,
-    'User-Agent': 'adit-packager',
     ...(options.dump === undefined ? {} : { 'Adit-Dump': options.dump }),
     ...(options.traceparent === undefined ? {} : { traceparent: options.traceparent }),
   };
 
-  const ask = async (
-    url: URL,
-    asked: Record<string, string>,
-  ): Promise<{ response: Response; request: LinkedRequest }> => {
-    const request = linkedTo(signal);
+  const ask = async (url: URL, asked: Record<string, string>): Promise<Response> => {
     try {
       // A redirect is not followed: its target would be sent the packager's key.
-      return { response: await fetch(url, { headers: asked, signal: request.signal, redirect: 'manual' }), request };
+      return await request(url, {
+        dispatcher: connections,
+        headers: { 'User-Agent': 'adit-packager', 'Accept-Encoding': 'identity', ...asked },
+        signal,
+      });
     } catch (error) {
-      request.unlink();
       if (signal.aborted) throw signal.reason;
-      if (!isFetchFailure(error)) throw error;
+      if (!isNetworkFailure(error)) throw error;
       throw new SourceBusyError(`no answer from ${url.origin}`, 0, { cause: error });
     }
   };
 
   const answerOr = async (
-    { response, request }: { response: Response; request: LinkedRequest },
+    response: Response,
     refuse: (response: Response) => Promise<Error>,
   ): Promise<SourceAnswer> => {
-    const { status, body } = response;
-    if (status === 200 || status === 206) return answerOf(response, readPieces(body, options, request), request);
-    try {
-      throw await refuse(response);
-    } finally {
-      request.unlink();
-    }
+    const { statusCode } = response;
+    if (statusCode !== 200 && statusCode !== 206) throw await refuse(response);
+    const coding = headerOf(response, 'content-encoding') ?? 'identity';
+    if (coding === 'identity') return answerOf(response, readPieces(response, options));
+    discard(response);
+    throw new SourceStatusError(statusCode, `in the content coding ${coding}, which was not asked for`);
   };
 
   return {
@@ -164,11 +167,9 @@ export function createSourceClient(options: SourceClientOptions): SourceClient {
 
     async getRange(url, range) {
       const asked = await ask(reachable(url), { ...headers, Range: `bytes=${range.start}-${range.end}` });
-      const { status, headers: answered, url: from } = asked.response;
-      const location = status === 307 ? linkOf(answered.get('location') ?? '', from) : undefined;
+      const location = asked.statusCode === 307 ? linkOf(headerOf(asked, 'location') ?? '', reachable(url)) : undefined;
       if (location === undefined) return answerOr(asked, refusal);
-      await asked.response.body?.cancel();
-      asked.request.unlink();
+      await asked.body.dump();
       return { location };
     },
 
@@ -207,83 +208,65 @@ export function createSourceClient(options: SourceClientOptions): SourceClient {
   }
 }
 
-interface LinkedRequest {
-  signal: AbortSignal;
-  abort(): void;
-  /** Ends the link once the request is over. */
-  unlink(): void;
+/** What the network or the peer did; anything else is a fault of ours, which trying again does not mend. */
+function isNetworkFailure(error: unknown): boolean {
+  const code: unknown = isNativeError(error) && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' && !code.startsWith('ERR_') && !code.startsWith('UND_ERR_INVALID');
 }
 
-/** fetch forgets its listeners only when they are collected: on one signal for a million requests they would pile up. */
-function linkedTo(signal: AbortSignal): LinkedRequest {
-  const controller = new AbortController();
-  const follow = (): void => controller.abort(signal.reason);
-  if (signal.aborted) follow();
-  signal.addEventListener('abort', follow, { once: true });
-  return {
-    signal: controller.signal,
-    abort() {
-      signal.removeEventListener('abort', follow);
-      controller.abort();
-    },
-    unlink: () => signal.removeEventListener('abort', follow),
-  };
+function headerOf({ headers }: Response, name: string): string | undefined {
+  const value = headers[name];
+  return Array.isArray(value) ? value[0] : value;
 }
 
-/** fetch rejects with a TypeError where the network failed. */
-function isFetchFailure(error: unknown): boolean {
-  return isNativeError(error) && error.name === 'TypeError';
-}
-
-function answerOf(response: Response, pieces: AsyncGenerator<Buffer>, request: LinkedRequest): SourceAnswer {
-  const isWhole = response.status === 200;
-  const [, start = ''] = /^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '') ?? [];
+function answerOf(response: Response, pieces: AsyncGenerator<Buffer>): SourceAnswer {
+  const isWhole = response.statusCode === 200;
+  const [, start = ''] = /^bytes (\d+)-/.exec(headerOf(response, 'content-range') ?? '') ?? [];
   return {
     pieces,
-    discard: () => request.abort(),
-    contentType: response.headers.get('content-type') ?? '',
+    discard: () => discard(response),
+    contentType: headerOf(response, 'content-type') ?? '',
     isWhole,
     start: isWhole ? 0 : Number.parseInt(start, 10),
   };
 }
 
-async function* readPieces(
-  body: ReadableStream<Uint8Array> | null,
-  { signal, onBytes }: SourceClientOptions,
-  request: LinkedRequest,
-): AsyncGenerator<Buffer> {
+/** Closes the connection instead of reading the body. */
+function discard({ body }: Response): void {
+  body.on('error', () => undefined);
+  body.destroy();
+}
+
+async function* readPieces({ body }: Response, { signal, onBytes }: SourceClientOptions): AsyncGenerator<Buffer> {
   try {
-    for await (const piece of (body ?? []) as unknown as AsyncIterable<Uint8Array>) {
+    for await (const piece of body as AsyncIterable<Buffer>) {
       onBytes?.(piece.length);
-      yield Buffer.from(piece.buffer, piece.byteOffset, piece.length);
+      yield piece;
     }
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
     throw new SourceInterruptedError('the connection broke', { cause });
-  } finally {
-    request.unlink();
   }
 }
 
-function linkOf(location: string, from: string): URL | undefined {
-  const link = URL.canParse(location, from) ? new URL(location, from) : undefined;
+function linkOf(location: string, from: URL): URL | undefined {
+  const link = URL.canParse(location, from.href) ? new URL(location, from) : undefined;
   return link?.protocol === 'http:' || link?.protocol === 'https:' ? link : undefined;
 }
 
 /** Of a place that the server sent us to: its statuses say nothing about the job. */
 async function linkRefusal(response: Response): Promise<Error> {
-  const { status } = response;
-  await response.body?.cancel();
-  if (BUSY.has(status))
-    return new SourceBusyError(`answered ${status}`, retryAfter(response.headers.get('retry-after')));
+  const { statusCode: status } = response;
+  await response.body.dump();
+  if (BUSY.has(status)) return busy(response);
   return new SourceStatusError(status, '');
 }
 
 async function refusal(response: Response): Promise<Error> {
-  const { status } = response;
+  const { statusCode: status } = response;
   if (BUSY.has(status)) {
-    await response.body?.cancel();
-    return new SourceBusyError(`answered ${status}`, retryAfter(response.headers.get('retry-after')));
+    await response.body.dump();
+    return busy(response);
   }
   const problem = await readProblem(response);
   if (status === 410 && /(^|[/:#])dump-gone$/.test(problem.type)) return new DumpGoneError();
@@ -299,9 +282,12 @@ async function refusal(response: Response): Promise<Error> {
   return new SourceStatusError(status, problem.title, /[^/:#]*$/.exec(problem.type)?.[0]);
 }
 
+const busy = (response: Response): SourceBusyError =>
+  new SourceBusyError(`answered ${response.statusCode}`, retryAfter(headerOf(response, 'retry-after')));
+
 /** Milliseconds; "a date or a number of seconds" (RFC 9110, section 10.2.3). */
-function retryAfter(header: string | null): number {
-  if (header === null) return 0;
+function retryAfter(header: string | undefined): number {
+  if (header === undefined) return 0;
   const wait = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - Date.now();
   return Number.isFinite(wait) ? Math.min(Math.max(wait, 0), LONGEST_RETRY_AFTER) : 0;
 }
@@ -309,14 +295,14 @@ function retryAfter(header: string | null): number {
 /** Type and title of an RFC 9457 problem; empty where the body is none. */
 async function readProblem(response: Response): Promise<{ type: string; title: string }> {
   const nothing = { type: '', title: '' };
-  if (!(response.headers.get('content-type') ?? '').includes('json') || response.body === null) {
-    await response.body?.cancel();
+  if (!(headerOf(response, 'content-type') ?? '').includes('json')) {
+    await response.body.dump();
     return nothing;
   }
   try {
-    const pieces: Uint8Array[] = [];
+    const pieces: Buffer[] = [];
     let size = 0;
-    for await (const piece of response.body as unknown as AsyncIterable<Uint8Array>) {
+    for await (const piece of response.body as AsyncIterable<Buffer>) {
       pieces.push(piece);
       size += piece.length;
       if (size > PROBLEM_BYTES) return nothing;

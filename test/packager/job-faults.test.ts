@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { writeFile } from 'node:fs/promises';
+import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { waitUntil } from '../servers/wait-until.js';
 import {
@@ -77,6 +78,23 @@ describe('a file that cannot be had', () => {
     ]);
     expect(bag.files.get('data/doc-0007.txt')?.toString()).toBe('text of 7');
     expect(server.requests.filter((request) => request.includes('doc-0002'))).toHaveLength(2);
+  });
+
+  test('a file in a content coding that was not asked for is not taken for its content', async () => {
+    const asked = new Set<string | undefined>();
+    await begin(documents(3), (request, response, { pathname }) => {
+      if (!pathname.includes('doc-0001')) return false;
+      asked.add(request.headers['accept-encoding']?.toString());
+      response.writeHead(200, { 'Content-Encoding': 'gzip', 'Content-Type': 'text/plain' });
+      response.end(gzipSync('text of 1'));
+      return true;
+    });
+    await stage.start();
+    await stage.request(server.docsetUrl('txt'), 'd1');
+    const last = (await stage.eventsUntil('Complete')).at(-1);
+    expect(last).toMatchObject({ documents: 2, omitted: 1 });
+    expect(textOf(await readBag(await stage.readArchive(last)), 'omitted.csv')).toContain('doc-0001,txt,unreadable');
+    expect([...asked]).toEqual(['identity']);
   });
 
   test('a body that breaks off is asked for again', async () => {
