@@ -2,6 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import { Collections } from './explore/collections.js';
 import { later } from './foundation/later.js';
+import type { Place } from './foundation/place.js';
 
 const ExploreViews = later(() => import('./explore/views.js'));
 const DocsetsViews = later(() => import('./docsets/views.js'));
@@ -29,14 +30,14 @@ export const ENTRANCES: Readonly<Record<Section, string>> = {
 
 interface Pattern {
   path: RegExp;
-  view: (...parameters: string[]) => View;
+  view: (parameter: string, query: URLSearchParams) => View;
 }
 
 const PATTERNS: readonly Pattern[] = [
   { path: /^\/$/, view: () => ({ title: 'Collections', section: 'explore', show: () => <Collections /> }) },
   {
     path: /^\/collections\/([a-z0-9_-]+)$/,
-    view: (id = '') => ({
+    view: (id) => ({
       title: 'Explore',
       section: 'explore',
       show: () => <ExploreViews>{({ Explore }) => <Explore key={id} collection={id} />}</ExploreViews>,
@@ -44,7 +45,7 @@ const PATTERNS: readonly Pattern[] = [
   },
   {
     path: /^\/documents\/(\d+)$/,
-    view: (id = '') => ({
+    view: (id) => ({
       title: 'Document',
       section: 'explore',
       show: () => <ExploreViews>{({ DocumentView }) => <DocumentView key={id} id={id} />}</ExploreViews>,
@@ -60,7 +61,7 @@ const PATTERNS: readonly Pattern[] = [
   },
   {
     path: /^\/docsets\/([A-Za-z0-9_-]+)$/,
-    view: (id = '') => ({
+    view: (id) => ({
       title: 'Docset',
       section: 'docsets',
       show: () => <DocsetsViews>{({ DocsetView }) => <DocsetView key={id} id={id} />}</DocsetsViews>,
@@ -68,8 +69,8 @@ const PATTERNS: readonly Pattern[] = [
   },
   {
     path: /^\/docsets\/([A-Za-z0-9_-]+)\/dump$/,
-    view: (id = '') => ({
-      title: 'Dump',
+    view: (id, query) => ({
+      title: query.has('fmt') ? 'Dump' : 'Ask for a dump',
       section: 'dumps',
       show: () => <DumpsViews>{({ DumpView }) => <DumpView key={id} docset={id} />}</DumpsViews>,
     }),
@@ -93,10 +94,10 @@ const PATTERNS: readonly Pattern[] = [
 ];
 
 /** Undefined: the page has nothing at this path. */
-export function viewAt(path: string): View | undefined {
+export function viewAt({ path, query }: Place): View | undefined {
   for (const pattern of PATTERNS) {
     const found = pattern.path.exec(path);
-    if (found !== null) return pattern.view(...found.slice(1));
+    if (found !== null) return pattern.view(found[1] ?? '', query);
   }
   return undefined;
 }

@@ -14,8 +14,11 @@ const FIRST_VIEW = 3_000;
 
 export function Shell() {
   const signedIn = currentKey() !== undefined;
-  const view = viewAt(place().path);
+  const view = viewAt(place());
+  // Whoever signs in arrives as somebody who follows a link does.
+  const cameSignedOut = useRef(!signedIn);
   useEffect(() => {
+    if (!signedIn) cameSignedOut.current = true;
     if (signedIn && me() === undefined) void introduceOurselves();
     if (!signedIn) return;
     const timer = setTimeout(loadTheRest, FIRST_VIEW);
@@ -27,7 +30,7 @@ export function Shell() {
         Skip to the content
       </a>
       <Head section={view?.section} signedIn={signedIn} />
-      {signedIn ? <Content view={view} /> : <SignIn />}
+      {signedIn ? <Content view={view} arrives={cameSignedOut.current} /> : <SignIn />}
       <footer class="foot">
         <a href="/docs">The API</a>
         <a href="/problems">Problems explained</a>
@@ -81,17 +84,17 @@ const sectionsFor = (role: string | undefined): Section[] =>
   (Object.keys(SECTIONS) as Section[]).filter((section) => section !== 'operators' || role === 'admin');
 
 /** A new place begins at its heading, for eyes and for screen readers; one that was come back to is where it was left. */
-function Content({ view }: { view: View | undefined }) {
+function Content({ view, arrives }: { view: View | undefined; arrives: boolean }) {
   const main = useRef<HTMLElement>(null);
   const { path } = place();
   useEffect(() => {
     document.title = `${view?.title ?? 'Nothing here'} – Adit`;
-    if (!hasMoved()) return;
+    if (!hasMoved() && !arrives) return;
     return whenThere(main.current, 'h1', (heading) => {
       heading.focus({ preventScroll: true });
       scrollTo(0, rememberedScroll());
     });
-  }, [path]);
+  }, [path, view?.title]);
   return (
     <main id="content" ref={main} tabIndex={-1}>
       {view === undefined ? <Nowhere /> : view.show()}

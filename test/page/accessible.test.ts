@@ -41,7 +41,7 @@ const VIEWS: Record<string, { path: string; prepare?: (page: Page) => Promise<vo
       await page.getByRole('radio', { name: /not in the others/ }).check();
     },
   },
-  'a docset': { path: '/docsets/1', prepare: (page) => page.getByRole('link', { name: 'Take it with you' }).waitFor() },
+  'a docset': { path: '/docsets/1', prepare: (page) => page.getByRole('link', { name: 'Ask for a dump' }).waitFor() },
   'a place where nothing is': { path: '/nowhere' },
 };
 

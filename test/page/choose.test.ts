@@ -56,7 +56,7 @@ describeOn('chromium', 'choosing', () => {
       const found = await server.as(key).post('/api/collections/sotu/search').send({ query, limit: 0 }).expect(200);
       expect(docset['documents']).toBe((found.body as { hits: number }).hits);
 
-      await page.getByRole('link', { name: 'Take it with you' }).click();
+      await page.getByRole('link', { name: 'Ask for a dump' }).click();
       const told = page.locator('.estimate');
       const estimate = await server
         .as(key)
@@ -92,7 +92,7 @@ describeOn('chromium', 'choosing', () => {
         await page.getByRole('radio', { name: choice }).check();
         if (way === 'minus') await page.getByRole('radio', { name: /^War/ }).check();
         await page.getByRole('button', { name: 'Make it' }).click();
-        await page.getByRole('link', { name: 'Take it with you' }).waitFor();
+        await page.getByRole('link', { name: 'Ask for a dump' }).waitFor();
         const docset = await docsetNow();
         const wish = { [way]: way === 'minus' ? [war, peace] : [peace, war] };
         const same = await server.as(key).post('/api/docsets').send(wish).expect(201);

@@ -76,7 +76,7 @@ describeOn('chromium', 'hostile strings', () => {
       await page.getByRole('radio', { name: /not in the others/ }).check();
       await page.getByRole('radio', { name: /^All of their/ }).check();
       await page.getByRole('button', { name: 'Make it' }).click();
-      await page.getByRole('link', { name: 'Take it with you' }).waitFor();
+      await page.getByRole('link', { name: 'Ask for a dump' }).waitFor();
       await page.getByText('How it was made').click();
       await page.getByRole('button', { name: 'Show them' }).click();
       await page.locator('.members li').first().waitFor();

@@ -55,7 +55,7 @@ function Shown({ docset, onChanged }: { docset: Docset; onChanged: () => void })
       </p>
       <div class="actions">
         <a class="button" href={`/docsets/${id}/dump`}>
-          Take it with you
+          Ask for a dump
         </a>
         <button type="button" onClick={() => setDialog('names')}>
           Change the name

@@ -16,7 +16,9 @@ import { QueryForPrograms } from './query-for-programs.js';
 import { Results } from './results.js';
 import { stepFor } from './steps.js';
 import {
+  EVERYTHING,
   SORTS,
+  hasWords,
   inWords,
   isEverything,
   queryOf,
@@ -24,6 +26,7 @@ import {
   sortOf,
   toggled,
   writeWish,
+  type Query,
   type Sort,
   type Wish,
 } from './wish.js';
@@ -42,8 +45,17 @@ export function Explore({ collection }: { collection: string }) {
   );
 }
 
+/** What was found, and for what: while the next question is under way, both are still those of the last one. */
+interface Answered {
+  about: string;
+  wish: Wish;
+  query: Query;
+  sort: Sort;
+  found: Found;
+}
+
 /** What was found last, so that coming back to it shows it at once, where it was left. */
-let last: { about: string; found: Found } | undefined;
+let last: Answered | undefined;
 
 function Exploring({ explored }: { explored: Explored }) {
   const { collection, dateField } = explored;
@@ -51,7 +63,7 @@ function Exploring({ explored }: { explored: Explored }) {
   const query = queryOf(wish, dateField);
   const sort = sortOf(wish);
   const about = JSON.stringify([collection.id, query, sort]);
-  const [found, setFound] = useState<Found | undefined>(last?.about === about ? last.found : undefined);
+  const [answered, setAnswered] = useState<Answered | undefined>(last?.about === about ? last : undefined);
   const [failure, setFailure] = useState<RefusedError | UnreachableError>();
   const [tries, setTries] = useState(0);
   const [isSaving, setSaving] = useState(false);
@@ -61,18 +73,18 @@ function Exploring({ explored }: { explored: Explored }) {
 
   useEffect(() => {
     if (last?.about === about) {
-      setFound(last.found);
+      setAnswered(last);
       return;
     }
     const abort = new AbortController();
-    find({ collection: collection.id, query, sort, hasWords: wish.text.trim() !== '', signal: abort.signal }).then(
-      (next) => {
+    find({ collection: collection.id, query, sort, hasWords: hasWords(wish), signal: abort.signal }).then(
+      (found) => {
         if (abort.signal.aborted) return;
         last?.found.close();
-        last = { about, found: next };
+        last = { about, wish, query, sort, found };
         setFailure(undefined);
-        setFound(next);
-        announce(`${count(next.hits, 'document')} ${inWords(wish)}`);
+        setAnswered(last);
+        announce(`${count(found.hits, 'document')} ${inWords(wish)}`);
       },
       (error: unknown) => {
         if (!abort.signal.aborted) setFailure(knownError(error));
@@ -95,64 +107,79 @@ function Exploring({ explored }: { explored: Explored }) {
         <SearchBox text={wish.text} onText={(text) => change({ ...wish, text }, { replace: true })} />
       </header>
       <NarrowDown explored={explored} wish={wish} change={change} />
-      <section class="results" aria-labelledby="found">
+      <section class="results" aria-labelledby="found" aria-busy={answered?.about !== about}>
         {failure !== undefined && <ProblemNotice error={failure} again={() => setTries(tries + 1)} />}
-        {found !== undefined && (
-          <>
-            <div class="results-head">
-              <h2 id="found">
-                {count(found.hits, 'document')} <span class="in-words">{inWords(wish)}</span>
-              </h2>
-              <div class="actions">
-                {!isEverything(wish) && (
-                  <button type="button" class="quiet" onClick={() => change({ text: '', values: {} })}>
-                    Start over
-                  </button>
-                )}
-                <label class="sort">
-                  <span class="unseen">Order</span>
-                  <select
-                    value={sort}
-                    onChange={({ currentTarget }) => change({ ...wish, sort: currentTarget.value as Sort })}
-                  >
-                    {SORTS.filter((each) => each.sort !== 'relevance' || wish.text.trim() !== '').map((each) => (
-                      <option key={each.sort} value={each.sort}>
-                        {each.label}
-                      </option>
-                    ))}
-                  </select>
-                </label>
-                {found.hits > 0 && (
-                  <button type="button" class="primary" onClick={() => setSaving(true)}>
-                    Make a docset of {found.hits === 1 ? 'it' : `these ${number(found.hits)}`}
-                  </button>
-                )}
-              </div>
-            </div>
-            {found.ranked !== undefined && found.ranked < found.hits && (
-              <p class="hint">
-                {number(found.ranked)} of them were ranked, and are listed; in any other order all are.
-              </p>
-            )}
-            <QueryForPrograms programmed={{ origin: location.origin, collection: collection.id, query, sort }} />
-            {found.hits === 0 ? (
-              <p class="lead nothing">Nothing matches. Fewer words, or fewer restrictions, find more.</p>
-            ) : (
-              <Results key={about} found={found} hasWords={wish.text.trim() !== ''} />
-            )}
-          </>
+        {answered !== undefined && (
+          <Answer
+            of={answered}
+            collection={collection.id}
+            change={(some) => change({ ...wish, ...some })}
+            onSave={() => setSaving(true)}
+          />
         )}
       </section>
-      {isSaving && found !== undefined && (
+      {isSaving && answered !== undefined && (
         <NewDocset
           collection={collection.id}
-          query={query}
-          documents={found.hits}
-          suggestion={isEverything(wish) ? collection.name : `${collection.name}: ${inWords(wish)}`}
+          query={answered.query}
+          documents={answered.found.hits}
+          suggestion={isEverything(answered.wish) ? collection.name : `${collection.name}: ${inWords(answered.wish)}`}
           onClose={() => setSaving(false)}
         />
       )}
     </div>
+  );
+}
+
+interface AnswerProps {
+  of: Answered;
+  collection: string;
+  /** Of what is looked for now, which may be something else already. */
+  change: (some: Partial<Wish>) => void;
+  onSave: () => void;
+}
+
+/** How many documents there are, what can be done with all of them, and their list. */
+function Answer({ of: { about, wish, query, sort, found }, collection, change, onSave }: AnswerProps) {
+  return (
+    <>
+      <div class="results-head">
+        <h2 id="found" tabIndex={-1}>
+          {count(found.hits, 'document')} <span class="in-words">{inWords(wish)}</span>
+        </h2>
+        <div class="actions">
+          {!isEverything(wish) && (
+            <button type="button" class="quiet" onClick={() => change(EVERYTHING)}>
+              Start over
+            </button>
+          )}
+          <label class="sort">
+            <span class="unseen">Order</span>
+            <select value={sort} onChange={({ currentTarget }) => change({ sort: currentTarget.value as Sort })}>
+              {SORTS.filter((each) => each.sort !== 'relevance' || hasWords(wish)).map((each) => (
+                <option key={each.sort} value={each.sort}>
+                  {each.label}
+                </option>
+              ))}
+            </select>
+          </label>
+          {found.hits > 0 && (
+            <button type="button" class="primary" onClick={onSave}>
+              Make a docset of {found.hits === 1 ? 'it' : `these ${number(found.hits)}`}
+            </button>
+          )}
+        </div>
+      </div>
+      {found.ranked !== undefined && found.ranked < found.hits && (
+        <p class="hint">{number(found.ranked)} of them were ranked, and are listed; in any other order all are.</p>
+      )}
+      <QueryForPrograms programmed={{ origin: location.origin, collection, query, sort }} />
+      {found.hits === 0 ? (
+        <p class="lead nothing">Nothing matches. Fewer words, or fewer restrictions, find more.</p>
+      ) : (
+        <Results key={about} found={found} hasWords={hasWords(wish)} />
+      )}
+    </>
   );
 }
 
@@ -198,6 +225,9 @@ function SearchBox({ text, onText }: { text: string; onText: (text: string) => v
       <p id="search-hint" class="hint">
         Words, <kbd>"a phrase"</kbd>, <kbd>this or that</kbd>, <kbd>-without</kbd>
       </p>
+      <a class="skip" href="#found">
+        Skip to what was found
+      </a>
     </form>
   );
 }

@@ -31,12 +31,13 @@ export function Histogram({ bounds, step, documents, from, to, onRange }: Histog
     clearTimeout(timer.current);
     onRange?.(first === min ? undefined : first, last === max ? undefined : last);
   };
-  const choose = (one: number, other: number, { atOnce = false } = {}): void => {
+  /** Told at once, or after a pause; while a pointer drags, it is only shown, since each one told is a place to come back to. */
+  const choose = (one: number, other: number, when: 'at-once' | 'soon' | 'later'): void => {
     const next: [number, number] = [Math.min(one, other), Math.max(one, other)];
     setRange(next);
     clearTimeout(timer.current);
-    if (atOnce) tell(next);
-    else timer.current = setTimeout(() => tell(next), PAUSE);
+    if (when === 'at-once') tell(next);
+    if (when === 'soon') timer.current = setTimeout(() => tell(next), PAUSE);
   };
 
   const bars = barsOf(bounds, step);
@@ -51,8 +52,8 @@ export function Histogram({ bounds, step, documents, from, to, onRange }: Histog
     const index = Math.floor(((clientX - left) / width) * bars.length);
     return bars[Math.min(bars.length - 1, Math.max(0, index))] ?? min;
   };
-  const drag = (start: number, now: number, atOnce: boolean): void =>
-    choose(clamp(Math.min(start, now)), clamp(Math.max(start, now) + step - 1), { atOnce });
+  const drag = (start: number, now: number, when: 'at-once' | 'later'): void =>
+    choose(clamp(Math.min(start, now)), clamp(Math.max(start, now) + step - 1), when);
 
   return (
     <fieldset class="histogram">
@@ -66,16 +67,19 @@ export function Histogram({ bounds, step, documents, from, to, onRange }: Histog
           if (onRange === undefined || event.button !== 0) return;
           event.currentTarget.setPointerCapture(event.pointerId);
           dragStart.current = barAt(event);
-          drag(dragStart.current, dragStart.current, false);
+          drag(dragStart.current, dragStart.current, 'later');
         }}
         onPointerMove={(event) => {
-          if (dragStart.current !== undefined) drag(dragStart.current, barAt(event), false);
+          if (dragStart.current !== undefined) drag(dragStart.current, barAt(event), 'later');
         }}
         onPointerUp={(event) => {
-          if (dragStart.current !== undefined) drag(dragStart.current, barAt(event), true);
+          if (dragStart.current !== undefined) drag(dragStart.current, barAt(event), 'at-once');
           dragStart.current = undefined;
         }}
-        onPointerCancel={() => (dragStart.current = undefined)}
+        onPointerCancel={() => {
+          dragStart.current = undefined;
+          setRange([clamp(from ?? min), clamp(to ?? max)]);
+        }}
       >
         {bars.map((bar, index) => {
           const height = ((documents.get(bar) ?? 0) / most) * HEIGHT;
@@ -106,7 +110,7 @@ export function Histogram({ bounds, step, documents, from, to, onRange }: Histog
             max={max}
             step={1}
             value={first}
-            onInput={({ currentTarget }) => choose(Math.min(Number(currentTarget.value), last), last)}
+            onInput={({ currentTarget }) => choose(Math.min(Number(currentTarget.value), last), last, 'soon')}
           />
           <input
             type="range"
@@ -115,7 +119,7 @@ export function Histogram({ bounds, step, documents, from, to, onRange }: Histog
             max={max}
             step={1}
             value={last}
-            onInput={({ currentTarget }) => choose(first, Math.max(Number(currentTarget.value), first))}
+            onInput={({ currentTarget }) => choose(first, Math.max(Number(currentTarget.value), first), 'soon')}
           />
         </div>
       )}
@@ -123,7 +127,7 @@ export function Histogram({ bounds, step, documents, from, to, onRange }: Histog
         <span>{first === last ? first : `${first} – ${last}`}</span>
         {step === 1 && <span class="hint">{count(total, 'document')}</span>}
         {(first !== min || last !== max) && (
-          <button type="button" class="quiet" onClick={() => choose(min, max, { atOnce: true })}>
+          <button type="button" class="quiet" onClick={() => choose(min, max, 'at-once')}>
             All years
           </button>
         )}

@@ -17,6 +17,8 @@ export interface Wish {
   sort?: Sort | undefined;
 }
 
+export const EVERYTHING: Wish = { text: '', values: {}, from: undefined, to: undefined, sort: undefined };
+
 /** By what the results can be put in order. */
 export const SORTS: readonly { sort: Sort; label: string }[] = [
   { sort: 'relevance', label: 'Most relevant first' },
@@ -89,10 +91,12 @@ export function queryOf({ text, values, from, to }: Wish, dateField: string | un
 /** As the beginning of a date: 0890. */
 const year = (value: number): string => String(value).padStart(4, '0');
 
-export const sortOf = ({ sort, text }: Wish): Sort => {
-  if (sort === undefined || (sort === 'relevance' && text.trim() === ''))
-    return text.trim() === '' ? 'ref' : 'relevance';
-  return sort;
+export const hasWords = ({ text }: Wish): boolean => text.trim() !== '';
+
+export const sortOf = (wish: Wish): Sort => {
+  if (wish.sort === undefined || (wish.sort === 'relevance' && !hasWords(wish)))
+    return hasWords(wish) ? 'relevance' : 'ref';
+  return wish.sort;
 };
 
 /** A phrase has its own quotes. */

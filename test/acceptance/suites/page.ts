@@ -1,6 +1,5 @@
 /** Dumps in the page, in a real browser: asked for, watched while everything goes wrong, and taken. */
-import { createHash } from 'node:crypto';
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -12,23 +11,12 @@ import { describeOn, startChromium, waitUntil } from '../../servers/index.js';
 import { holdDump } from '../held-dump.js';
 import { makeKey, makeMiner, makeService, type Miner, type Service } from '../service.js';
 import type { Stage } from '../stage.js';
+import { expectTaken, studyByKeyboard, studyByMouse } from './page-study.js';
 
 /** `SCREENSHOTS=<folder>` keeps a picture of each state there. */
 async function shoot(page: Page, name: string): Promise<void> {
   const folder = process.env['SCREENSHOTS'];
   if (folder !== undefined) await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
-}
-
-/** Tabs until what has the focus is called so, and presses Enter. */
-async function enter(page: Page, name: RegExp): Promise<void> {
-  for (let steps = 0; steps < 60; steps++) {
-    await page.keyboard.press('Tab');
-    if (name.test(await page.evaluate<string>('document.activeElement.textContent'))) {
-      await page.keyboard.press('Enter');
-      return;
-    }
-  }
-  throw new Error(`nothing that is called ${String(name)} can be reached with the keyboard`);
 }
 
 /** That it reads well: nothing that axe finds, and nothing that has to be scrolled sideways. */
@@ -78,30 +66,19 @@ function dumpsAreTaken(stage: () => Stage, name: Stage['name'], browser: () => B
   const open = (path: string, options: VisitOptions = {}): Promise<Visit> =>
     visit(browser(), url, path, { key, expected: [FROM_THE_STORE], ...options });
 
-  test('from the question to a verified file on disk, with the keyboard alone', async () => {
-    const docset = await miner.docset('sotu', { range: { year: { gte: 1861, lte: 1865 } } });
-    const visited = await open(`${pathOf(docset)}/dump`);
-    const { page } = visited;
-    await page.getByText('to download').waitFor();
+  test('a study from the key to a verified file on disk, with the keyboard alone', async () => {
+    const visited = await visit(browser(), url, '/', { expected: [FROM_THE_STORE] });
+    const download = await studyByKeyboard(visited.page, key);
     await expectReadable(visited);
-    await enter(page, /^Ask for the dump$/);
-    await page.getByRole('heading', { name: /^Dump of/ }).waitFor();
-    expect(page.url()).toBe(`${url}${pathOf(docset)}/dump?fmt=meta,txt`);
-    await download(page).waitFor();
-    await page.getByText(/Dump [0-9a-f-]+ in meta, txt as zip/).waitFor();
-    await expectReadable(visited);
-    await page.getByRole('heading', { level: 1 }).focus();
-    const [got] = await Promise.all([page.waitForEvent('download'), enter(page, /^Download docset-/)]);
-    const file = service.file(got.suggestedFilename());
-    await got.saveAs(file);
-    const told = await page.locator('.digest').textContent();
-    expect(
-      createHash('sha256')
-        .update(await readFile(file))
-        .digest('hex'),
-    ).toBe(told);
-    const { body: status } = await miner.get(`${docset}/dump`);
-    expect((await verifyBag(file)).payload).toEqual({ json: status.counts.requested, txt: status.counts.requested });
+    await expectTaken(visited.page, download, service.file(download.suggestedFilename()));
+    expect(await visited.faults()).toEqual([]);
+    await visited.close();
+  }, 180_000);
+
+  test('a study from the collections to a verified file on disk, with the mouse alone', async () => {
+    const visited = await open('/');
+    const download = await studyByMouse(visited.page);
+    await expectTaken(visited.page, download, service.file(download.suggestedFilename()));
     expect(await visited.faults()).toEqual([]);
     await visited.close();
   }, 180_000);
