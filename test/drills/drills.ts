@@ -5,6 +5,7 @@ import { CLOCK_DRILLS } from './clocks.js';
 import { FULL_BROKERS } from './full-brokers.js';
 import { KILLED_IN_STEPS } from './killed-in-steps.js';
 import { MIX } from './mix.js';
+import { POISON } from './poison.js';
 import { UNPOLLED } from './unpolled.js';
 
 const LOST = ['packager-lost'];
@@ -25,6 +26,7 @@ export const DRILLS: readonly Drill[] = [
     { packagers: 3, blows: ['packager-killed'], times: 15, pauses: [200, 1_500], mayFail: LOST },
     { isShort: true },
   ),
+  POISON,
   drillOfBlows('packagers-frozen', { blows: ['packager-frozen'], times: 4, env: { DUMP_LEASE: '5s' }, mayFail: LOST }),
   drillOfBlows('api-server-killed', {
     blows: ['api-server-killed'],

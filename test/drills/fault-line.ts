@@ -23,14 +23,27 @@ export interface FaultLine {
 
 const PIECE = 64 * 1024;
 
-/** @param bytesPerSecond of each connection and direction, in any weather */
-export async function startFaultLine(port: number, bytesPerSecond = Infinity): Promise<FaultLine> {
+/**
+ * @param bytesPerSecond of each connection and direction, in any weather
+ * @param onSaid hears what comes for the server, before it is passed on
+ */
+export async function startFaultLine(
+  port: number,
+  bytesPerSecond = Infinity,
+  onSaid?: (bytes: Buffer) => void,
+): Promise<FaultLine> {
   const sockets = new Set<Socket>();
   let now: Weather = {};
 
-  const pass = async (from: Socket, to: Socket, left: { bytes: number }): Promise<void> => {
+  const pass = async (
+    from: Socket,
+    to: Socket,
+    left: { bytes: number },
+    onPiece?: (bytes: Buffer) => void,
+  ): Promise<void> => {
     for await (const chunk of from) {
       const bytes = chunk as Buffer;
+      onPiece?.(bytes);
       for (let start = 0; start < bytes.length; start += PIECE) {
         const piece = bytes.subarray(start, start + PIECE);
         const pause = (now.delay ?? 0) + (piece.length / bytesPerSecond) * 1000;
@@ -66,7 +79,7 @@ export async function startFaultLine(port: number, bytesPerSecond = Infinity): P
         end();
       });
     }
-    void pass(near, far, left).catch(end);
+    void pass(near, far, left, onSaid).catch(end);
     void pass(far, near, left).catch(end);
   });
   server.listen(0, '127.0.0.1');

@@ -63,8 +63,11 @@ export interface FieldOptions {
     stores: Readonly<Record<string, string>>,
     brokerUrl: string,
   ) => Promise<Record<string, string>> | Record<string, string>;
-  /** Of one packager, by its number from 0. */
-  packagerEnv?: (index: number) => Record<string, string>;
+  /**
+   * Of one packager, by its number from 0.
+   * @param apiUrl where the api-server is
+   */
+  packagerEnv?: (index: number, apiUrl: string) => Promise<Record<string, string>> | Record<string, string>;
   /** How fast a connection to the store is, so that dumps take their time; undefined: as fast as it can. */
   storeBytesPerSecond?: number | undefined;
 }
@@ -162,7 +165,7 @@ export async function openField(ground: Ground, random: Random, options: FieldOp
     const minerKey = await makeKey(service);
     const packagers: Supervised[] = [];
     for (let index = 0; index < options.packagers; index++) {
-      packagers.push(await addPackager(options.packagerEnv?.(index)));
+      packagers.push(await addPackager(await options.packagerEnv?.(index, api.url)));
     }
     mkdirSync(service.file('archives'));
     const miner = createMinerClient(api.url, minerKey);
