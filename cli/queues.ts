@@ -21,6 +21,7 @@ interface RenderOptions {
   vhost: string;
   folder: string;
   tls?: boolean;
+  pair?: 'primary' | 'backup';
   output?: string;
 }
 
@@ -72,6 +73,12 @@ export function addQueueCommands(queues: Command): void {
     .option(
       '--tls',
       'with TLS, and without it for the own machine only (RabbitMQ: with ca.pem, certificate.pem and key.pem from tls/ in that folder)',
+    )
+    .addOption(
+      new Option(
+        '--pair <role>',
+        'Artemis: one of two on one folder, of which one serves (ActiveMQ Classic takes the same file for both)',
+      ).choices(['primary', 'backup']),
     )
     .option('--output <folder>', 'write the files there, rather than print them')
     .addHelpText('after', RENDER_HELP)
@@ -138,7 +145,8 @@ async function renderFiles(options: RenderOptions): Promise<(readonly [string, s
     case 'artemis': {
       const { DEFAULT_ARTEMIS_SETTINGS, renderArtemisFiles } =
         await import('../queue-config/artemis/render-artemis.js');
-      return Object.entries(renderArtemisFiles({ ...DEFAULT_ARTEMIS_SETTINGS, ...decided }, await readPasscodes()));
+      const settings = { ...DEFAULT_ARTEMIS_SETTINGS, ...decided, pair: options.pair };
+      return Object.entries(renderArtemisFiles(settings, await readPasscodes()));
     }
     case 'rabbitmq': {
       const { renderRabbitMQ } = await import('../queue-config/rabbitmq/render-rabbitmq.js');

@@ -20,6 +20,8 @@ export interface ArtemisSettings {
   readonly disk: string;
   /** True: there is a port with TLS, and the one without is for the broker's own machine only. */
   readonly tls: boolean;
+  /** Which of two brokers on one journal it is: one serves, and the other waits for its locks. Undefined: there is one broker. */
+  readonly pair?: 'primary' | 'backup' | undefined;
   /** How often idle queues are looked for. */
   readonly sweepMs: number;
   /** How often expired messages are looked for. */
@@ -63,13 +65,33 @@ const TLS_VARIABLES = `    BROKER_TLS_HOST, BROKER_TLS_PORT  the same with TLS
     BROKER_KEYSTORE            file with the certificate and its key, PKCS 12; BROKER_KEYSTORE_PASSWORD opens it
 `;
 
+/** Whoever serves goes on doing so when the other one comes back: each change is an interruption. */
+const HA_POLICIES = {
+  primary: '<primary><failover-on-shutdown>true</failover-on-shutdown></primary>',
+  backup:
+    '<backup><failover-on-shutdown>true</failover-on-shutdown><allow-failback>false</allow-failback><restart-backup>true</restart-backup></backup>',
+};
+
+const haPolicy = (
+  pair: keyof typeof HA_POLICIES,
+): string => `    <!-- One of two brokers on one folder, whose file system has locks that work over the network. Clients know the addresses of
+         both; the one that waits listens on none. Who serves goes on doing so when the other comes back. -->
+    <ha-policy>
+      <shared-store>
+        ${HA_POLICIES[pair]}
+      </shared-store>
+    </ha-policy>
+
+`;
+
 /** `broker.xml`. */
 function renderArtemis(settings: ArtemisSettings): string {
-  const { eventTtlMs, requestTtlMs, idleQueueMs, deadLetterMs, memoryPercent, disk, tls, sweepMs, expiryMs } = settings;
+  const { eventTtlMs, requestTtlMs, idleQueueMs, deadLetterMs, memoryPercent, disk, tls, pair, sweepMs, expiryMs } =
+    settings;
   // Options without their hyphens, two of which would end a comment.
   const command = [
     `event-ttl ${duration(eventTtlMs)}, request-ttl ${duration(requestTtlMs)}, idle-queue ${duration(idleQueueMs)},`,
-    `dead-letter ${duration(deadLetterMs)}, memory ${memoryPercent}, disk ${disk}${tls ? ', tls' : ''}.`,
+    `dead-letter ${duration(deadLetterMs)}, memory ${memoryPercent}, disk ${disk}${tls ? ', tls' : ''}${pair === undefined ? '' : `, pair ${pair}`}.`,
   ].join(' ');
   return `<?xml version="1.0" encoding="UTF-8"?>
 <!--
@@ -103,7 +125,7 @@ ${tls ? TLS_VARIABLES : ''}  Times are milliseconds.
     <populate-validated-user>true</populate-validated-user>
     <jmx-management-enabled>false</jmx-management-enabled>
 
-    <!-- Messages beyond this go to disk: nobody who sends is made to wait, or a drain could not send its fence. Each queue has a
+${pair === undefined ? '' : haPolicy(pair)}    <!-- Messages beyond this go to disk: nobody who sends is made to wait, or a drain could not send its fence. Each queue has a
          limit there, beyond which a message is refused (page-full-policy), so that the disk is never full because of one. -->
     <global-max-size-percent-of-jvm-max-memory>${memoryPercent}</global-max-size-percent-of-jvm-max-memory>
     <!-- The last resort, in per cent of the disk: all senders wait until there is room again. -->

@@ -1,6 +1,8 @@
 /** The brokers on which drills are done, as those see them. */
 import { readStatus, type QueuesStatus } from '../../queue-config/operations/status.js';
 import { startActiveMQ, type ActiveMQ, type ActiveMQOptions } from '../servers/activemq.js';
+import { startArtemis, type Artemis } from '../servers/artemis.js';
+import { connectStomp } from '../servers/stomp-peer.js';
 import { waitUntil } from '../servers/wait-until.js';
 
 export type Account = 'api-server' | 'packager' | 'operator';
@@ -24,6 +26,7 @@ export interface DrillBroker {
 
 /** Progress queues go soon, so that a drill can see that none stays. */
 const SOON = { idleMs: 3_000, sweepMs: 500, expiryMs: 500 };
+const SOON_OF_ARTEMIS = { idleQueueMs: 3_000, sweepMs: 500, expiryMs: 500 };
 
 export async function startSingle(options: ActiveMQOptions = {}): Promise<DrillBroker> {
   const broker = await startActiveMQ({ ...SOON, ...options });
@@ -35,19 +38,50 @@ export async function startSingle(options: ActiveMQOptions = {}): Promise<DrillB
     stop: () => broker.stop(),
     freeze: () => broker.freeze(),
     thaw: () => broker.thaw(),
-    status: () => statusOf([broker]),
+    status: () => readStatus(broker.url('operator')),
     pid: () => broker.pid,
     close: () => broker.close(),
   };
 }
 
-/** Two on one journal: one serves, the other waits for its lock. */
+/** Two ActiveMQ Classic on one journal: one serves, the other waits for its lock. */
 export async function startPair(options: ActiveMQOptions = {}): Promise<DrillBroker> {
   const first = await startActiveMQ({ ...SOON, ...options });
   const second = await startActiveMQ({ ...SOON, ...options, beside: first });
-  const both = [first, second];
-  let killed: ActiveMQ | undefined;
-  const serving = (): Promise<ActiveMQ> =>
+  return pairOf([
+    { ...ofPair(first), ports: [first.stompPort], url: (account) => first.url(account) },
+    { ...ofPair(second), ports: [second.stompPort], url: (account) => second.url(account) },
+  ]);
+}
+
+/** Artemis, primary and backup, on one journal. */
+export async function startArtemisPair(): Promise<DrillBroker> {
+  const primary = await startArtemis({ settings: { ...SOON_OF_ARTEMIS, pair: 'primary' } });
+  const backup = await startArtemis({ settings: { ...SOON_OF_ARTEMIS, pair: 'backup' }, beside: primary });
+  return pairOf([
+    { ...ofPair(primary), ports: [primary.port], url: (account) => primary.url('stomp', account) },
+    { ...ofPair(backup), ports: [backup.port], url: (account) => backup.url('stomp', account) },
+  ]);
+}
+
+/** One of two. */
+type OfPair = Pick<DrillBroker, 'ports' | 'url' | 'kill' | 'stop' | 'restart' | 'freeze' | 'thaw' | 'pid' | 'close'>;
+
+const ofPair = (broker: ActiveMQ | Artemis): Omit<OfPair, 'ports' | 'url'> => ({
+  kill: () => broker.kill(),
+  stop: () => broker.stop(),
+  restart: () => broker.restart(),
+  freeze: () => broker.freeze(),
+  thaw: () => broker.thaw(),
+  pid: () => broker.pid,
+  close: () => broker.close(),
+});
+
+function pairOf(both: readonly [OfPair, OfPair]): DrillBroker {
+  const [first, second] = both;
+  let killed: OfPair | undefined;
+  const urls = (account: Account): string => both.map((broker) => broker.url(account)).join();
+  const serving = (): Promise<OfPair> =>
     waitUntil(
       'one of the pair serves',
       async () => {
@@ -61,8 +95,8 @@ export async function startPair(options: ActiveMQOptions = {}): Promise<DrillBro
     await killed[how]();
   };
   return {
-    ports: both.map(({ stompPort }) => stompPort),
-    url: (account) => both.map((broker) => broker.url(account)).join(),
+    ports: both.flatMap(({ ports }) => ports),
+    url: urls,
     kill: () => end('kill'),
     async restart() {
       await killed?.restart();
@@ -71,8 +105,8 @@ export async function startPair(options: ActiveMQOptions = {}): Promise<DrillBro
     stop: () => end('stop'),
     freeze: () => first.freeze(),
     thaw: () => first.thaw(),
-    status: () => statusOf(both),
-    pid: () => first.pid,
+    status: () => readStatus(urls('operator')),
+    pid: () => first.pid(),
     async close() {
       // The data are the first one's.
       await second.close();
@@ -81,12 +115,12 @@ export async function startPair(options: ActiveMQOptions = {}): Promise<DrillBro
   };
 }
 
-async function answers(broker: ActiveMQ): Promise<boolean> {
-  return broker.consumerCount('docsets.package').then(
-    () => true,
-    () => false,
-  );
+async function answers(broker: OfPair): Promise<boolean> {
+  try {
+    const peer = await connectStomp(broker.url('operator'));
+    await peer.disconnect();
+    return true;
+  } catch {
+    return false;
+  }
 }
-
-const statusOf = (brokers: readonly ActiveMQ[]): Promise<QueuesStatus> =>
-  readStatus(brokers.map((broker) => broker.url('operator')).join());

@@ -1,6 +1,6 @@
 /** All drills, in the order in which they are done. */
 import { drillOfBlows, type Drill } from './drill.js';
-import { startPair, startSingle } from './brokers.js';
+import { startArtemisPair, startPair, startSingle } from './brokers.js';
 import { CLOCK_DRILLS } from './clocks.js';
 import { FULL_BROKERS } from './full-brokers.js';
 import { KILLED_IN_STEPS } from './killed-in-steps.js';
@@ -20,6 +20,7 @@ const STORE_AWAY = [
 export const DRILLS: readonly Drill[] = [
   drillOfBlows('broker-killed', { blows: ['broker-killed'], times: 6 }, { isShort: true }),
   drillOfBlows('broker-pair-killed', { startBroker: () => startPair(), blows: ['broker-killed'], times: 4 }),
+  drillOfBlows('artemis-pair-killed', { startBroker: startArtemisPair, blows: ['broker-killed'], times: 4 }),
   drillOfBlows('broker-frozen', { blows: ['broker-frozen'], times: 4 }),
   drillOfBlows(
     'packagers-killed',

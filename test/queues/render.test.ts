@@ -59,6 +59,14 @@ test('for Artemis, what an operator decides comes into the file, and TLS leaves 
   expect(printed).toMatch(/BROKER_HOST:127\.0\.0\.1[^]*BROKER_TLS_HOST:0\.0\.0\.0[^\n]*sslEnabled=true/);
 });
 
+test('for Artemis, each of a pair is told which one it is, and one alone is none', async () => {
+  const sharing = (policy: string): RegExp =>
+    new RegExp(`<shared-store>\\s*<${policy}>[^]*</${policy}>\\s*</shared-store>`);
+  expect(await render('--broker', 'artemis', '--pair', 'primary')).toMatch(sharing('primary'));
+  expect(await render('--broker', 'artemis', '--pair', 'backup')).toMatch(sharing('backup'));
+  expect(await render('--broker', 'artemis')).not.toContain('ha-policy');
+});
+
 test('for ActiveMQ, TLS leaves the rest to the own machine', async () => {
   const xml = await render('--broker', 'activemq', '--tls');
   expect(xml).toContain('uri="stomp://${BROKER_HOST:127.0.0.1}:');
@@ -119,6 +127,7 @@ interface Definitions {
 }
 
 test.each([
+  [['--broker', 'artemis', '--pair', 'third'], /Allowed choices are primary, backup/],
   [['--broker', 'kafka'], /Allowed choices are activemq, artemis, rabbitmq/],
   [[], /--broker <broker>.*not specified/],
   [['--broker', 'activemq', '--idle-queue', '5m'], /10m or more/],

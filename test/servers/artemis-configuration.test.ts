@@ -166,3 +166,39 @@ describeOn('artemis', 'the configuration of Artemis', () => {
     peer.destroy();
   });
 });
+
+describeOn('artemis', 'two of Artemis on one folder', () => {
+  test('the one that waits serves when the other is killed, with all that was confirmed, and goes on when it is back', async () => {
+    const primary = await startArtemis({ settings: { pair: 'primary' } });
+    let backup: Artemis | undefined;
+    try {
+      backup = await startArtemis({ settings: { pair: 'backup' }, beside: primary });
+      const port = openBroker({ urls: `${primary.url('stomp', 'operator')},${backup.url('stomp', 'operator')}` });
+      const isServing = async (broker: Artemis): Promise<boolean> =>
+        connectStomp(broker.url('stomp', 'operator')).then(
+          async (peer) => (await peer.disconnect(), true),
+          () => false,
+        );
+      expect(await isServing(backup)).toBe(false);
+      const request = { destination: PACKAGE_REQUESTS, headers: {}, persistent: true };
+      await port.publish({ ...request, body: 'before' });
+      await primary.kill();
+      const other = backup;
+      await waitUntil('the backup serves', () => isServing(other), PATIENT);
+      await port.publish({ ...request, body: 'after' });
+      await primary.restart();
+      expect(await isServing(primary)).toBe(false);
+      const taken: string[] = [];
+      port.consume(PACKAGE_REQUESTS, { prefetch: 1 }, async (delivery) => {
+        await delivery.ack();
+        taken.push(delivery.message.body);
+      });
+      await waitUntil('both are taken', () => taken.length === 2, PATIENT);
+      expect(taken).toEqual(['before', 'after']);
+      await port.close();
+    } finally {
+      await backup?.close();
+      await primary.close();
+    }
+  }, 180_000);
+});

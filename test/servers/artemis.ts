@@ -29,6 +29,8 @@ export interface ArtemisOptions {
   files?: Readonly<Record<string, string>>;
   /** Largest heap, in MiB. */
   heapMiB?: number;
+  /** The broker with which it shares its data and passcodes, if its settings say that they are a pair. */
+  beside?: Artemis;
 }
 
 export interface Artemis {
@@ -41,6 +43,7 @@ export interface Artemis {
   readonly authority: string;
   readonly authorityFile: string;
   readonly passcodes: Readonly<Record<Account, string>>;
+  readonly dataFolder: string;
   readonly pid: number;
   url(transport: 'stomp' | 'ws' | 'stomp+ssl' | 'wss', account: Account): string;
   /** Shuts down cleanly; data and ports are kept for `restart`. */
@@ -54,6 +57,9 @@ export interface Artemis {
   close(): Promise<void>;
   log(characters?: number): string;
 }
+
+/** What a broker logs that waits for the other one of a pair. */
+const STANDS_BY = /AMQ221034|AMQ221109/;
 
 const POM = new URL('./artemis/pom.xml', import.meta.url);
 
@@ -74,7 +80,12 @@ export async function startArtemis(options: ArtemisOptions = {}): Promise<Artemi
   const [port = 0, tlsPort = 0] = await freePorts(2);
   const certificates = makeCertificates(folder.path);
   const passcode = (): string => randomBytes(12).toString('hex');
-  const passcodes = { 'api-server': passcode(), packager: passcode(), operator: passcode() };
+  const passcodes = options.beside?.passcodes ?? {
+    'api-server': passcode(),
+    packager: passcode(),
+    operator: passcode(),
+  };
+  const data = options.beside?.dataFolder ?? join(folder.path, 'data');
   const settings = { ...DEFAULT_ARTEMIS_SETTINGS, tls: true, ...options.settings };
   const etc = join(folder.path, 'etc');
   // The broker looks for their files beside login.config; of an embedded one, any *.properties in etc are its own.
@@ -96,7 +107,7 @@ export async function startArtemis(options: ArtemisOptions = {}): Promise<Artemi
         // One line for each operation, otherwise.
         '-Dorg.slf4j.simpleLogger.log.org.apache.activemq.audit=off',
         `-Djava.security.auth.login.config=${join(accounts, 'login.config')}`,
-        `-Ddata.dir=${join(folder.path, 'data')}`,
+        `-Ddata.dir=${data}`,
         '-cp',
         installation.classpath,
         'org.apache.activemq.artemis.core.server.embedded.Main',
@@ -118,8 +129,10 @@ export async function startArtemis(options: ArtemisOptions = {}): Promise<Artemi
     return `${transport}://${account}:${passcodes[account]}@127.0.0.1:${isTls ? tlsPort : port}`;
   };
   let broker = launch();
+  let logged = 0;
   const answers = async (): Promise<string> => {
     if (!broker.running()) throw new Hopeless(`Artemis has ended:\n${broker.log()}`);
+    if (settings.pair !== undefined && STANDS_BY.test(broker.log(Infinity).slice(logged))) return '';
     const peer = await connectStomp(url('stomp', 'operator'));
     await peer.disconnect();
     return peer.connected.headers['server'] ?? '';
@@ -137,6 +150,7 @@ export async function startArtemis(options: ArtemisOptions = {}): Promise<Artemi
     authority: certificates.authority,
     authorityFile: certificates.authorityFile,
     passcodes,
+    dataFolder: data,
     get pid() {
       return broker.pid;
     },
@@ -145,6 +159,7 @@ export async function startArtemis(options: ArtemisOptions = {}): Promise<Artemi
     kill: () => broker.kill(),
     async restart() {
       await broker.stop();
+      logged = broker.log(Infinity).length;
       broker = launch();
       await up();
     },
