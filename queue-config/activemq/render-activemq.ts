@@ -152,8 +152,12 @@ ${tls ? TLS_VARIABLES : ''}  The schema of the file takes no placeholder where a
     </destinationPolicy>
 
     <persistenceAdapter>
+      <!-- The journal counts against its limit by whole files, and a file goes once all in it is acknowledged, and all that it acknowledges
+           is gone. Small files, looked at often: else one request that waits would keep 32 MB, and a full journal would stay
+           full for five minutes after it was emptied, while packagers cannot say that they are done. -->
       <!-- Of two brokers on one directory, the one that waits for its lock looks every two seconds, and not every ten. -->
-      <kahaDB directory="\${activemq.data}/kahadb">
+      <kahaDB directory="\${activemq.data}/kahadb" journalMaxFileLength="8mb" cleanupInterval="5000"
+        compactAcksAfterNoGC="2" compactAcksIgnoresStoreGrowth="true">
         <locker>
           <shared-file-locker lockAcquireSleepInterval="2000"/>
         </locker>

@@ -260,6 +260,36 @@ for (const [server, flavour] of [
       packager.destroy();
     });
 
+    test('a journal that was full has room soon after it was emptied, though a request from before still waits', async () => {
+      const small = await startActiveMQ({ flavour, settings: { disk: '32 mb' } });
+      try {
+        const send = await connectStomp(small.url('operator'));
+        const filling = '/queue/docsets/check/filling';
+        await send.request('SEND', { destination: REQUESTS, persistent: 'true' }, 'http://server/api/docsets/1');
+        let sent = 0;
+        const fill = async (): Promise<never> => {
+          const body = 'x'.repeat(512 * 1024);
+          for (; ; sent++) await send.request('SEND', { destination: filling, persistent: 'true' }, body);
+        };
+        await expect(fill()).rejects.toThrow('store is Full');
+        send.destroy();
+        const take = await connectStomp(small.url('operator'));
+        await take.request('SUBSCRIBE', { id: '1', destination: filling, ack: 'auto' });
+        for (; sent > 0; sent--) await take.message(30_000);
+        take.destroy();
+        // With ActiveMQ's own settings that is after five minutes.
+        const isTaken = async (): Promise<boolean> => {
+          const peer = await connectStomp(small.url('packager'));
+          await peer.request('SEND', { destination: nextQueue(), persistent: 'true' }, 'Complete: https://store/5');
+          peer.destroy();
+          return true;
+        };
+        await waitUntil('an event is taken', isTaken, { deadlineMs: 90_000 });
+      } finally {
+        await small.close();
+      }
+    }, 240_000);
+
     test('heart-beats are agreed on', async () => {
       const peer = await connectStomp(broker.url('api-server'), { headers: { 'heart-beat': '0,2000' } });
       expect(peer.connected.headers['heart-beat']).toBe('2000,0');
