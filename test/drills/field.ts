@@ -1,5 +1,6 @@
 /** One drill's service: api-servers and packagers that a supervisor starts again, and the servers behind them. */
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { mkdirSync, readFileSync } from 'node:fs';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { createMinerClient, type MinerClient } from '../../cli/miner/miner-client.js';
@@ -84,6 +85,8 @@ export interface Field {
   readonly packagers: readonly Supervised[];
   readonly minerKey: string;
   readonly miner: MinerClient;
+  /** The same miner, at another api-server; waits for nothing once the field is closed. */
+  minerAt(url: string): Promise<MinerClient>;
   readonly documents: number;
   /** Marks the processes of this drill: `ADIT_DRILL`. */
   readonly mark: string;
@@ -127,6 +130,9 @@ export async function openField(ground: Ground, random: Random, options: FieldOp
     { env: { ADIT_DRILL: mark, TMPDIR: temporary.path, ...SHORT_TIMES, ...options.env } },
   );
   const supervised: Supervised[] = [];
+  const closing = new AbortController();
+  // Each wait of each miner listens to it.
+  setMaxListeners(0, closing.signal);
   const supervise = async (start: () => Promise<AditProcess>): Promise<Supervised> => {
     const one = await startSupervised(start);
     supervised.push(one);
@@ -149,6 +155,8 @@ export async function openField(ground: Ground, random: Random, options: FieldOp
     }
   };
   const close = async (): Promise<void> => {
+    // Whoever still waits for a dump would wait for ever.
+    closing.abort();
     await stop();
     await service.close();
     await storeLine.close();
@@ -168,9 +176,13 @@ export async function openField(ground: Ground, random: Random, options: FieldOp
       packagers.push(await addPackager(await options.packagerEnv?.(index, api.url)));
     }
     mkdirSync(service.file('archives'));
-    const miner = createMinerClient(api.url, minerKey);
-    // A client that has never been answered gives up at once, as if the address were wrong.
-    await miner.collections();
+    const minerAt: Field['minerAt'] = async (url) => {
+      const miner = createMinerClient(url, minerKey, { signal: closing.signal });
+      // A client that has never been answered gives up at once, as if the address were wrong.
+      await miner.collections();
+      return miner;
+    };
+    const miner = await minerAt(api.url);
     return {
       ground,
       broker,
@@ -182,6 +194,7 @@ export async function openField(ground: Ground, random: Random, options: FieldOp
       packagers,
       minerKey,
       miner,
+      minerAt,
       documents: options.documents,
       mark,
       temporary: temporary.path,
