@@ -12,7 +12,7 @@ import { freeStorage } from './publish.js';
  * @throws {ProblemError} broker-unavailable: the dump is over, but its storage is not freed yet; asking again does that
  */
 export async function dismissDump(parts: DumpParts, dump: Dump): Promise<Dump> {
-  return end(parts, dump, (current) => endNow(current, new Date()));
+  return end(parts, dump, (current) => endNow(current, parts.store.now()));
 }
 
 /**
@@ -22,7 +22,7 @@ export async function dismissDump(parts: DumpParts, dump: Dump): Promise<Dump> {
 export async function failDump(parts: DumpParts, dump: Dump, code: FailureSlug, detail: string): Promise<Dump> {
   return end(parts, dump, (current) => {
     if (!isLive(current)) return current;
-    const now = new Date();
+    const now = parts.store.now();
     return { ...current, updated: now, outcome: { status: 'failed', finished: now, error: { code, detail } } };
   });
 }

@@ -173,14 +173,14 @@ export async function findManifest(
 }
 
 function foldAll(
-  { terms, log }: DumpParts,
+  { store, terms, log }: DumpParts,
   before: Dump[],
   events: PackagerEvent[],
   manifests: Map<string, DumpManifest>,
   onRefused: (refusal: Refusal, event: PackagerEvent) => void,
 ): Dump[] {
   const { archiveTtl, foreignPackagers } = terms;
-  const now = new Date();
+  const now = store.now();
   const after = [...before];
   for (const event of events) {
     const targets = targetsOf(after, event);

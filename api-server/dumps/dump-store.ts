@@ -2,6 +2,7 @@
 import type { Knex } from 'knex';
 import { PHASES, type Container, type Phase } from '../../queue-config/index.js';
 import { isLive, newDump, type Archive, type Counts, type Dump, type Outcome, type Status } from './dump.js';
+import { createDatabaseClock } from '../db/database-clock.js';
 import type { FailureSlug } from './failures.js';
 import type { Warning } from './warnings.js';
 
@@ -39,6 +40,13 @@ interface Row {
   storage_freed: Date | null;
 }
 
+/** A row that was read, and when that was by the database's clock. */
+interface ReadRow extends Row {
+  read_at: Date;
+}
+
+const READ_AT = 'clock_timestamp() as read_at';
+
 /** Of two requests sent within so many milliseconds it is not known which one came first. */
 const ORDER_ALLOWANCE = 60_000;
 
@@ -57,6 +65,8 @@ export type Insertion =
   | { result: 'no-place'; place: Place };
 
 export interface DumpStore {
+  /** By the database's clock, as the dump that was read last told it: by it all api-servers judge whether a dump is silent. */
+  now(): Date;
   /** The newest dump of a docset, or the newest of these formats, of this container, or relative to this one (null: to none). */
   newest(
     docset: string,
@@ -104,36 +114,48 @@ export interface DumpStore {
 }
 
 export function createDumpStore(knex: Knex): DumpStore {
-  const dumps = (db: Knex = knex): Knex.QueryBuilder<Row, Row[]> => db<Row, Row[]>('dumps');
+  const clock = createDatabaseClock();
+  const toDump = ({ read_at, ...row }: ReadRow): Dump => {
+    clock.learn(read_at);
+    return dumpOf(row);
+  };
+  const dumps = (): Knex.QueryBuilder<Row, Row[]> => knex<Row, Row[]>('dumps');
+  const read = (): Knex.QueryBuilder<Row, ReadRow[]> => dumps().select('dumps.*', knex.raw(READ_AT));
   return {
+    now: () => clock.now(),
     async newest(docset, { formats, container, since } = {}) {
-      const query = dumps().where('docset_id', docset).orderBy('created', 'desc').orderBy('id').limit(1);
-      if (formats !== undefined) void query.where('formats', formats.join(','));
-      if (container !== undefined) void query.where({ container });
-      if (since !== undefined) void query.where('since', since ?? '');
-      const rows = await query;
-      return rows[0] && toDump(rows[0]);
+      const found = dumps().where('docset_id', docset).orderBy('created', 'desc').orderBy('id').limit(1);
+      if (formats !== undefined) void found.where('formats', formats.join(','));
+      if (container !== undefined) void found.where({ container });
+      if (since !== undefined) void found.where('since', since ?? '');
+      // A row in any case: before there is a dump, its time is wanted too.
+      const { rows } = await knex.raw<{ rows: [ReadRow | (Record<keyof Row, null> & { read_at: Date })] }>(
+        `select dumps.*, ${READ_AT} from (values (1)) as moment left join ? as dumps on true`,
+        [found],
+      );
+      const [row] = rows;
+      if (row.id !== null) return toDump(row);
+      clock.learn(row.read_at);
+      return undefined;
     },
     async byId(id) {
-      const rows = await dumps().where('id', id);
+      const rows = await read().where('id', id);
       return rows[0] && toDump(rows[0]);
     },
     async ofDocset(docset) {
-      return (await dumps().where('docset_id', docset).orderBy('created', 'desc')).map(toDump);
+      return (await read().where('docset_id', docset).orderBy('created', 'desc')).map(toDump);
     },
     async liveOf(docset) {
-      return (await dumps().where('docset_id', docset).whereIn('status', LIVE).orderBy('created')).map(toDump);
+      return (await read().where('docset_id', docset).whereIn('status', LIVE).orderBy('created')).map(toDump);
     },
     async liveSince(docset) {
-      const rows = await dumps()
-        .select('dumps.*')
+      const rows = await read()
         .whereIn('status', LIVE)
         .whereIn('since', knex('dumps as earlier').select('earlier.id').where('earlier.docset_id', docset));
-      return (rows as Row[]).map(toDump);
+      return rows.map(toDump);
     },
     async ofOwner(owner, limit, after) {
-      const query = dumps()
-        .select('dumps.*')
+      const query = read()
         .join('docsets', 'docsets.id', 'dumps.docset_id')
         .where('docsets.owner', owner)
         .orderBy([
@@ -142,23 +164,22 @@ export function createDumpStore(knex: Knex): DumpStore {
         ])
         .limit(limit);
       if (after !== undefined) void query.whereRaw('(dumps.created, dumps.id) < (?, ?)', [after.created, after.id]);
-      return ((await query) as Row[]).map(toDump);
+      return (await query).map(toDump);
     },
     async liveOfOwner(owner) {
-      const rows = await dumps()
-        .select('dumps.*')
+      const rows = await read()
         .join('docsets', 'docsets.id', 'dumps.docset_id')
         .where('docsets.owner', owner)
         .whereIn('dumps.status', LIVE)
         .orderBy('dumps.created');
-      return (rows as Row[]).map(toDump);
+      return rows.map(toDump);
     },
     async change(id, change) {
-      const [changed] = await changeAll(knex, { id }, (found) => found.map(change));
+      const [changed] = await changeAll(knex, toDump, { id }, (found) => found.map(change));
       return changed;
     },
     changeLive: (docset, change) =>
-      changeAll(knex, (query) => void query.where('docset_id', docset).whereIn('status', LIVE), change),
+      changeAll(knex, toDump, (query) => void query.where('docset_id', docset).whereIn('status', LIVE), change),
     async insertAfter(known, facts, place) {
       // The newest is told by its time, which the clocks of two api-servers must not turn round.
       const earliest = known === undefined ? 0 : known.created.getTime() + 1;
@@ -201,6 +222,7 @@ export function createDumpStore(knex: Knex): DumpStore {
 /** Reads dumps, oldest first, and writes what `change` makes of them, until nobody comes in between. @returns the changed ones */
 async function changeAll(
   knex: Knex,
+  toDump: (row: ReadRow) => Dump,
   which: Partial<Row> | ((query: Knex.QueryBuilder) => void),
   change: (found: Dump[]) => Dump[],
 ): Promise<Dump[]> {
@@ -209,7 +231,7 @@ async function changeAll(
     const rows = await knex('dumps')
       .where(which as never)
       .orderBy('created')
-      .select<(Row & { version: string })[]>('*', knex.raw('xmin::text as version'));
+      .select<(ReadRow & { version: string })[]>('*', knex.raw('xmin::text as version'), knex.raw(READ_AT));
     const before = rows.map(toDump);
     const changes = change(before).flatMap((dump, index) => {
       const [row, was] = [rows[index], before[index]];
@@ -284,7 +306,7 @@ async function insertInTurn(
   return { id, alive: Number(alive) };
 }
 
-function toDump(row: Row): Dump {
+function dumpOf(row: Row): Dump {
   return {
     id: row.id,
     docset: row.docset_id,

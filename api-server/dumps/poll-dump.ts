@@ -49,7 +49,7 @@ async function askAgain(parts: DumpParts, changed: ReadonlyMap<string, Dump>): P
 
 /** Acts on what the lease says. Where the broker was not reached, only the store is looked at. */
 async function settleLease(parts: DumpParts, dump: Dump, { isFresh, isComplete }: Drained): Promise<Dump> {
-  const decision = judgeLease(dump, new Date(), parts.terms);
+  const decision = judgeLease(dump, parts.store.now(), parts.terms);
   if (decision.act === 'publish') {
     if (isFresh) await publishRequest(parts, dump);
     return reload(parts, dump);
@@ -73,7 +73,8 @@ async function settleLease(parts: DumpParts, dump: Dump, { isFresh, isComplete }
 async function settleOvertaken(parts: DumpParts, dump: Dump): Promise<Dump> {
   const { dumpLease, largeDocset } = parts.terms;
   if (dump.outcome.status !== 'accepted') return dump;
-  if (!(await parts.store.isOvertaken(dump, new Date(Date.now() - dumpLease), largeDocset))) return dump;
+  const latest = new Date(parts.store.now().getTime() - dumpLease);
+  if (!(await parts.store.isOvertaken(dump, latest, largeDocset))) return dump;
   const stillWaits = (current: Dump): boolean =>
     current.outcome.status === 'accepted' && current.attempt === dump.attempt;
   return endAttempt(parts, dump, 'request-lost', stillWaits);
@@ -81,7 +82,7 @@ async function settleOvertaken(parts: DumpParts, dump: Dump): Promise<Dump> {
 
 async function noteFlood({ store }: DumpParts, dump: Dump): Promise<Dump> {
   const noted = await store.change(dump.id, (current) =>
-    isLive(current) ? warned(current, 'events-flooded', new Date()) : current,
+    isLive(current) ? warned(current, 'events-flooded', store.now()) : current,
   );
   return noted ?? dump;
 }
@@ -99,7 +100,7 @@ async function adoptStored(parts: DumpParts, dump: Dump): Promise<Dump | undefin
 async function adopt(parts: DumpParts, dump: Dump, manifest: DumpManifest): Promise<Dump> {
   const { archiveTtl } = parts.terms;
   const adopted = await changeIf(parts, dump, isLive, (current) =>
-    adoptManifest(current, manifest, { now: new Date(), archiveTtl }),
+    adoptManifest(current, manifest, { now: parts.store.now(), archiveTtl }),
   );
   if (adopted === undefined) return reload(parts, dump);
   parts.metrics.finished(adopted.outcome.status);
@@ -112,7 +113,7 @@ async function endAttempt(parts: DumpParts, dump: Dump, why: Loss, holds: (curre
 }
 
 async function renew(parts: DumpParts, dump: Dump, why: Loss, holds: (current: Dump) => boolean): Promise<Dump> {
-  const renewed = await changeIf(parts, dump, holds, (current) => nextAttempt(current, new Date(), why));
+  const renewed = await changeIf(parts, dump, holds, (current) => nextAttempt(current, parts.store.now(), why));
   if (renewed === undefined) return reload(parts, dump);
   const { packager } = dump;
   parts.metrics.lost(why);
@@ -123,7 +124,7 @@ async function renew(parts: DumpParts, dump: Dump, why: Loss, holds: (current: D
 
 async function giveUp(parts: DumpParts, dump: Dump, why: Loss, holds: (current: Dump) => boolean): Promise<Dump> {
   const lost = await changeIf(parts, dump, holds, (current) => {
-    const now = new Date();
+    const now = parts.store.now();
     const error = { code: FAILURE_OF[why], detail: detailOf(current, why, parts.terms) };
     return { ...warned(current, why, now), updated: now, outcome: { status: 'failed', finished: now, error } };
   });
@@ -152,8 +153,8 @@ function detailOf({ attempt }: Dump, why: Loss, { packagingLimit }: DumpTerms): 
 }
 
 /** True for a dump of which the lease still says so: another poll may have heard of it, or acted, since. */
-function stillSays({ terms }: DumpParts, act: LeaseDecision['act']): (current: Dump) => boolean {
-  return (current) => judgeLease(current, new Date(), terms).act === act;
+function stillSays({ store, terms }: DumpParts, act: LeaseDecision['act']): (current: Dump) => boolean {
+  return (current) => judgeLease(current, store.now(), terms).act === act;
 }
 
 /** Changes a dump where what made us want to still holds. */
@@ -172,9 +173,9 @@ async function reload({ store }: DumpParts, dump: Dump): Promise<Dump> {
 
 /** The first look at an archive whose time is over writes that down and frees its storage. */
 async function settleExpiry(parts: DumpParts, known: Dump): Promise<Dump> {
-  const dump = asOf(known, new Date());
+  const dump = asOf(known, parts.store.now());
   if (dump.outcome.status !== 'expired' || dump.storageFreed !== null) return dump;
-  await parts.store.change(dump.id, (current) => asOf(current, new Date()));
+  await parts.store.change(dump.id, (current) => asOf(current, parts.store.now()));
   try {
     await freeStorage(parts, dump);
   } catch (error) {

@@ -34,7 +34,7 @@ export async function publishRequest(
     persistent: true,
     expires: Date.now() + terms.requestTtl,
   });
-  return store.markPublished(dump, new Date());
+  return store.markPublished(dump, store.now());
 }
 
 /**
@@ -44,5 +44,5 @@ export async function publishRequest(
 export async function freeStorage({ broker, store }: DumpParts, dump: Dump): Promise<void> {
   if (dump.storageFreed !== null) return;
   await broker.publish({ destination: DELETE_REQUESTS, ...encodeDeleteRequest(dump.id), persistent: true });
-  await store.markStorageFreed(dump.id, new Date());
+  await store.markStorageFreed(dump.id, store.now());
 }

@@ -61,7 +61,7 @@ export async function requestDump(parts: DumpParts, request: DumpRequest): Promi
   }
   if (isNew) parts.metrics.requested();
   if (isNew && !isFirst) await endPredecessors(parts, dump);
-  return { dump: { ...dump, published: new Date() }, stale: false };
+  return { dump: { ...dump, published: parts.store.now() }, stale: false };
 }
 
 function notAccepted(cause?: unknown): ProblemError {
@@ -75,7 +75,7 @@ async function findOrInsert(
   { docset, formats, container, since, check, newest, force, place }: DumpRequest,
 ): Promise<{ dump: Dump; isNew: boolean; isFirst: boolean }> {
   const { store } = parts;
-  const now = new Date();
+  const now = store.now();
   let isSettled = false;
   const wanted = { formats, container, since: since === null ? null : since.dump };
   for (let known = newest; ; known = await store.newest(docset.id, wanted)) {
@@ -120,7 +120,7 @@ async function settleOne(parts: DumpParts, { owner }: Place): Promise<void> {
 
 async function quotaExceeded({ store }: DumpParts, { owner, limit }: Place): Promise<ProblemError> {
   const live = await store.liveOfOwner(owner);
-  const seconds = Math.min(60, ...live.map((dump) => retryAfter(dump, new Date())));
+  const seconds = Math.min(60, ...live.map((dump) => retryAfter(dump, store.now())));
   return new ProblemError(
     'quota-exceeded',
     `Your quota is ${limit} dumps being made at a time, and ${live.length} are. One that is over, or is cancelled with DELETE, no longer counts.`,

@@ -88,7 +88,7 @@ export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit):
         const check = (): Promise<void> => found.hasFormats;
         const place = { owner: caller.id, limit: caller.quota.dumpsAtOnce };
         const asked = await requestDump(parts, { ...found, check, force, place, traceparent: traceparentOf(request) });
-        return statusAnswer(await waitUntilDone(parts, asked, request), caller);
+        return statusAnswer(parts, await waitUntilDone(parts, asked, request), caller);
       },
     },
     {
@@ -103,7 +103,7 @@ export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit):
         if (request.accepts(['application/json', 'application/zip']) === 'application/zip' && !isLive(result.dump)) {
           return archiveAnswer(parts, result, request);
         }
-        return statusAnswer(await waitUntilDone(parts, result, request), caller);
+        return statusAnswer(parts, await waitUntilDone(parts, result, request), caller);
       },
     },
     {
@@ -156,7 +156,7 @@ export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit):
         const last = dumps.at(-1);
         const headers = nextLink(request, found.length > limit && last !== undefined ? placeOf(last) : undefined);
         // As last known: only a poll of a dump asks for news of it.
-        const now = new Date();
+        const now = parts.store.now();
         const bodies = dumps.map((dump) => statusBody({ dump: asOf(dump, now), stale: isLive(dump) }, caller));
         return { headers, json: { dumps: bodies } };
       },
@@ -178,14 +178,14 @@ function readPlace(text: string): Pick<Dump, 'created' | 'id'> {
 }
 
 /** 202 while the dump is being made, 200 once it is over, however it ended. */
-function statusAnswer(result: PollResult, caller: Caller): Answer {
+function statusAnswer({ store }: DumpParts, result: PollResult, caller: Caller): Answer {
   const { dump } = result;
   const headers = { Location: dumpPath(dump) };
   const json = statusBody(result, caller);
   if (!isLive(dump)) return { status: 200, headers, json };
   return {
     status: 202,
-    headers: { ...headers, 'Retry-After': String(retryAfter(dump, new Date())), 'X-Progress': progressHeader(dump) },
+    headers: { ...headers, 'Retry-After': String(retryAfter(dump, store.now())), 'X-Progress': progressHeader(dump) },
     json,
   };
 }
@@ -206,7 +206,7 @@ async function archiveLink(parts: DumpParts, dump: Dump, request: Request): Prom
         undefined,
         { status_href: dumpPath(dump) },
         {
-          headers: { 'Retry-After': String(retryAfter(dump, new Date())) },
+          headers: { 'Retry-After': String(retryAfter(dump, parts.store.now())) },
         },
       );
     case 'failed':

@@ -7,6 +7,7 @@ export * from './chromium.js';
 export * from './artemis.js';
 export * from './certificates.js';
 export * from './elasticsearch.js';
+export * from './faketime.js';
 export * from './free-ports.js';
 export * from './installed.js';
 export * from './opensearch.js';

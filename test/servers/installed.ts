@@ -3,6 +3,7 @@ import { findActiveMQ } from './activemq.js';
 import { findArtemis } from './artemis.js';
 import { findChromium } from './chromium.js';
 import { findElasticsearch } from './elasticsearch.js';
+import { hasFaketime } from './faketime.js';
 import { findOpenSearch } from './opensearch.js';
 import { findPostgreSQL } from './postgresql.js';
 import { findRabbitMQ } from './rabbitmq.js';
@@ -14,6 +15,7 @@ const FOUND = {
   chromium: () => findChromium() !== undefined,
   artemis: () => findArtemis() !== undefined,
   elasticsearch: () => findElasticsearch() !== undefined,
+  faketime: hasFaketime,
   opensearch: () => findOpenSearch() !== undefined,
   postgresql: () => findPostgreSQL() !== undefined,
   rabbitmq: findRabbitMQ,
