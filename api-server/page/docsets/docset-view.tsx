@@ -16,6 +16,7 @@ import { Loaded, ProblemNotice } from '../foundation/notices.js';
 import { go } from '../foundation/place.js';
 import { count, when } from '../foundation/words.js';
 import { json } from '../explore/as-code.js';
+import { CollectionName } from '../explore/collection-name.js';
 import { nameOf, type Docset } from './docset-name.js';
 import { NameForm } from './new-docset.js';
 
@@ -25,7 +26,7 @@ export function DocsetView({ id }: { id: string }) {
   );
   return (
     <div class="column docset">
-      <Loaded of={loading} what="the docset">
+      <Loaded of={loading} what="the docset" heading={`Docset ${id}`}>
         {(docset) => <Shown docset={docset} onChanged={loading.again} />}
       </Loaded>
     </div>
@@ -50,7 +51,11 @@ function Shown({ docset, onChanged }: { docset: Docset; onChanged: () => void })
         </p>
       )}
       <p class="facts">
-        {count(documents, 'document')} of <a href={`/collections/${collection}`}>{collection}</a>, fixed {when(created)}
+        {count(documents, 'document')} of{' '}
+        <a href={`/collections/${collection}`}>
+          <CollectionName id={collection} />
+        </a>
+        , fixed {when(created)}
         {unknown > 0 && `; ${count(unknown, 'name')} in the list led to no document`}
       </p>
       <div class="actions">

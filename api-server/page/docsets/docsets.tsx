@@ -5,6 +5,7 @@ import { api, nextCursor, refusedBy, type RefusedError, type UnreachableError } 
 import { knownError, useLoaded } from '../foundation/loading.js';
 import { Loaded, ProblemNotice } from '../foundation/notices.js';
 import { count, number, when } from '../foundation/words.js';
+import { CollectionName } from '../explore/collection-name.js';
 import { Combine } from './combine.js';
 import { nameOf, type Docset } from './docset-name.js';
 
@@ -99,7 +100,9 @@ function Choosing({ first, again }: { first: Page; again: () => void }) {
                   {nameOf(docset)}
                 </a>
               </th>
-              <td>{docset.collection}</td>
+              <td>
+                <CollectionName id={docset.collection} />
+              </td>
               <td class="number">{number(docset.documents)}</td>
               <td class="made">{when(docset.created)}</td>
             </tr>

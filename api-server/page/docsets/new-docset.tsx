@@ -95,7 +95,7 @@ export function NameForm({ suggestion, description = '', action, submit }: NameF
       </div>
       <div class="field">
         <label for="docset-description">
-          Description <span class="hint">if you like</span>
+          Description <span class="hint">(optional)</span>
         </label>
         <textarea
           id="docset-description"

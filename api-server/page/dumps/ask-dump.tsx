@@ -31,7 +31,7 @@ export function AskDumpView({ id }: { id: string }) {
   const choice = useLoaded(id, (signal) => loadChoice(id, signal));
   return (
     <div class="column">
-      <Loaded of={choice} what="the docset">
+      <Loaded of={choice} what="the docset" heading="Ask for a dump">
         {(loaded) => <Ask {...loaded} />}
       </Loaded>
     </div>

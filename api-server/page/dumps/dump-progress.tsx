@@ -37,7 +37,7 @@ export function DumpProgress({ dump, at }: { dump: Dump; at: number }) {
 }
 
 function timeLeft({ status, remaining_seconds: remaining }: Dump, passed: number): string {
-  if (status === 'accepted') return 'waiting for a packager';
+  if (status === 'accepted') return 'not begun yet';
   if (remaining === null) return 'no estimate yet';
   const left = remaining - passed;
   if (left > 0) return `${span(left)} left`;

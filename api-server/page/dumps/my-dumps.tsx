@@ -118,7 +118,7 @@ const STATUS: Readonly<Record<Dump['status'], string>> = {
   successful: 'Ready',
   failed: 'Failed',
   dismissed: 'Cancelled',
-  expired: 'Gone',
+  expired: 'No longer kept',
 };
 
 function sentence(dump: Dump): string {

@@ -98,7 +98,8 @@ function State({
           <DumpProgress dump={dump} at={at} />
           <Cancel address={address} cancelled={end} />
           <p class="hint">
-            You may close this page: the dump is made all the same, and <a href="/dumps">your dumps</a> has it.
+            You may close this page: the dump is made all the same, and you find it among{' '}
+            <a href="/dumps">your dumps</a>.
           </p>
         </>
       );
@@ -136,7 +137,7 @@ function State({
     case 'expired':
       return (
         <Over
-          text="The archive was kept for as long as was promised, and is gone. The docset is still what it was: the same dump can be made again."
+          text="The archive is no longer kept. The docset is still what it was: the same dump can be made again."
           dump={dump}
           again={again}
           address={address}
@@ -293,7 +294,7 @@ function MissingFormats({ address }: { address: DumpAddress }) {
 
 const History = ({ of: dump }: { of: Dump }) => (
   <details class="history">
-    <summary>How it was made</summary>
+    <summary>{dump.status === 'successful' ? 'How it was made' : 'What happened'}</summary>
     <Moments of={dump} />
     {dump.attempt > 1 && <p>It took {dump.attempt} attempts: a packager was lost on the way.</p>}
     {dump.timeline.length > 0 && <Timeline of={dump} />}

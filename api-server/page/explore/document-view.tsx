@@ -13,6 +13,7 @@ import { CopyButton } from '../foundation/copy-button.js';
 import { knownError, useLoaded } from '../foundation/loading.js';
 import { Loaded, ProblemNotice } from '../foundation/notices.js';
 import { bytes } from '../foundation/words.js';
+import { CollectionName } from './collection-name.js';
 
 type Document = Schemas['Document'];
 
@@ -25,7 +26,7 @@ export function DocumentView({ id }: { id: string }) {
   );
   return (
     <div class="column document">
-      <Loaded of={loading} what="the document">
+      <Loaded of={loading} what="the document" heading={`Document ${id}`}>
         {(document) => <Shown document={document} />}
       </Loaded>
     </div>
@@ -37,7 +38,9 @@ function Shown({ document }: { document: Document }) {
   return (
     <article>
       <p class="hint">
-        <a href={collection_url}>{collection_url.replace('/collections/', '')}</a>
+        <a href={collection_url}>
+          <CollectionName id={collection_url.replace('/collections/', '')} />
+        </a>
       </p>
       <h1 tabIndex={-1} dir="auto">
         {title ?? ref}

@@ -39,7 +39,7 @@ const MANY_VALUES = 100;
 export function Explore({ collection }: { collection: string }) {
   const loading = useLoaded(collection, () => exploreCollection(collection));
   return (
-    <Loaded of={loading} what="the collection">
+    <Loaded of={loading} what="the collection" heading="Explore">
       {(explored) => <Exploring explored={explored} />}
     </Loaded>
   );
@@ -211,6 +211,7 @@ function SearchBox({ text, onText }: { text: string; onText: (text: string) => v
         ref={input}
         id="search"
         type="search"
+        placeholder="Search the texts"
         dir="auto"
         autocomplete="off"
         spellcheck={false}

@@ -19,11 +19,13 @@ export function Fields({ fields, overview, chosen, onToggle, widened, onWiden }:
     <>
       {all.map((field) => {
         const spread = overview?.fields[field];
+        const values = valuesOf(spread, chosen[field] ?? []);
+        if (spread !== undefined && values.length === 0) return null;
         return (
           <fieldset key={field} class="facet">
             <legend dir="auto">{field}</legend>
             <ul>
-              {valuesOf(spread, chosen[field] ?? []).map(({ value, documents }) => (
+              {values.map(({ value, documents }) => (
                 <li key={value}>
                   <label class="value">
                     <input

@@ -3,7 +3,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { ProblemNotice } from '../foundation/notices.js';
 import { number } from '../foundation/words.js';
 import type { Found, FoundDocument } from './found.js';
-import { piecesOf } from './passages.js';
+import { cutBefore, piecesOf } from './passages.js';
 
 /** Heights of a row, in rem: all are the same, so that where a row is follows from its number. */
 const ROW = { plain: 4.75, withPassages: 7.75 };
@@ -15,6 +15,9 @@ const READY = 3;
 const HIGHEST = 30_000_000;
 /** Milliseconds without scrolling after which it is worth while to ask for what is on the screen. */
 const REST = 60;
+
+/** Characters of a passage before its first marked word. */
+const SEEN = 36;
 
 export function Results({ found, hasWords }: { found: Found; hasWords: boolean }) {
   const list = useRef<HTMLOListElement>(null);
@@ -138,7 +141,9 @@ const Passages = ({ passages }: { passages: readonly string[] }) => (
   <>
     {passages.slice(0, 2).map((passage, number) => (
       <bdi key={number} class="passage">
-        {piecesOf(passage).map(({ text, marked }, index) => (marked ? <mark key={index}>{text}</mark> : text))}
+        {cutBefore(piecesOf(passage), SEEN).map(({ text, marked }, index) =>
+          marked ? <mark key={index}>{text}</mark> : text,
+        )}
       </bdi>
     ))}
   </>

@@ -39,18 +39,26 @@ export function ProblemNotice({
 export function Loaded<Value>({
   of: loading,
   what,
+  heading,
   children,
 }: {
   of: Loading<Value> & { again?: () => void };
   /** Such as `the docsets`. */
   what: string;
+  /** Where the heading of the view comes with what is loaded: the one that it has without. */
+  heading?: string;
   children: (value: Value) => ComponentChildren;
 }) {
   switch (loading.state) {
     case 'loading':
       return <p class="waiting">Loading {what} …</p>;
     case 'failed':
-      return <ProblemNotice error={loading.error} again={loading.again} />;
+      return (
+        <>
+          {heading !== undefined && <h1 tabIndex={-1}>{heading}</h1>}
+          <ProblemNotice error={loading.error} again={loading.again} />
+        </>
+      );
     case 'loaded':
       return <>{children(loading.value)}</>;
   }
