@@ -3,10 +3,10 @@
  * much of it there is and would free it far too late, so it is given back, and used again by whoever comes next.
  */
 
-/** What nobody uses and is kept all the same, in bytes. */
-const KEPT = 12 * 1024 * 1024;
+/** What nobody uses and is kept all the same, in bytes: what was let go would be there until the garbage collector comes, beside the new. */
+const KEPT = 20 * 1024 * 1024;
 /** Lengths are rounded up to this, so that memory fits more often. */
-const GRAIN = 256 * 1024;
+const GRAIN = 512 * 1024;
 
 /** What is taken may be so many times as long as what was asked for. */
 const SPARE = 1.25;
