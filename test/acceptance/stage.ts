@@ -105,14 +105,17 @@ export async function startRabbitMQStage(): Promise<Stage> {
       stop: () => rabbitmq.stop(),
       restart: () => rabbitmq.restart(),
     },
-    async makeStores() {
-      const stores = embeddedStores();
-      return { ...stores, env: { ...stores.env, DATABASE_URL: await postgresql.createDatabase() } };
-    },
+    makeStores: () => makeFolderStores(postgresql),
     async close() {
       await Promise.all([rabbitmq.close(), postgresql.close()]);
     },
   };
+}
+
+/** A database of their own; archives go to a folder. */
+export async function makeFolderStores(postgresql: Pick<PostgreSQL, 'createDatabase'>): Promise<Stores> {
+  const stores = embeddedStores();
+  return { ...stores, env: { ...stores.env, DATABASE_URL: await postgresql.createDatabase() } };
 }
 
 export async function startRealStage(): Promise<Stage> {

@@ -2,8 +2,8 @@
  * What the brokers of the contract cost and do, side by side: `npm run bench:brokers`.
  *
  * BROKERS names some of them, separated by commas; by default all that are installed. ROUNDS (200) are the drains that are timed,
- * TRIALS (1000) the drains with which a writer races, QUEUES (2000) the transient queues that are alive at a time. Prints a table and,
- * last, one line of JSON. REPORT names a Markdown file (docs/brokers.md), into which the table is written between the two comments
+ * TRIALS (1000) the drains with which a writer races, QUEUES (2000) the transient queues that are alive at a time, KICK_OFFS (500) the
+ * dumps that are asked for, of an api-server on PostgreSQL. Prints a table and, last, one line of JSON. REPORT names a Markdown file (docs/brokers.md), into which the table is written between the two comments
  * that mark its place.
  */
 import { fork } from 'node:child_process';
@@ -14,14 +14,28 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pMap from 'p-map';
 import { format, resolveConfig } from 'prettier';
-import { DEAD_LETTERS, eventsOf, openBroker, type Broker, type Destination } from '../../queue-config/index.js';
+import {
+  DEAD_LETTERS,
+  eventsOf,
+  openBroker,
+  PACKAGE_REQUESTS,
+  type Broker,
+  type Destination,
+} from '../../queue-config/index.js';
+import { ingest, makeKey, makeMiner, makeService, someDocuments } from '../acceptance/service.js';
+import { makeFolderStores, type Stage } from '../acceptance/stage.js';
 import { BROKERS, type BrokerKey, type BrokerRow, type RunningBroker } from '../contract/brokers.js';
 import { isInstalled } from '../servers/installed.js';
+import { startPostgreSQL, type PostgreSQL } from '../servers/postgresql.js';
 import { interleave, type Figures } from './measure.js';
 
 const ROUNDS = Number(process.env['ROUNDS'] ?? 200);
 const TRIALS = Number(process.env['TRIALS'] ?? 1_000);
 const QUEUES = Number(process.env['QUEUES'] ?? 2_000);
+const KICK_OFFS = Number(process.env['KICK_OFFS'] ?? 500);
+/** Kick-offs, and bare sends, that are under way at a time. */
+const AT_ONCE = 8;
+const TURNS = 5;
 const FEW = 10;
 const EVENTS = 5;
 /** Messages in each queue that idles. */
@@ -44,10 +58,14 @@ interface Findings {
   /** Seconds until a message of a consumer that was frozen is with another one. */
   noticed: number;
   expired: 'dropped' | 'a dead letter';
+  /** Dumps asked for in a second / persistent SENDs with receipt in a second, as many at a time; undefined without PostgreSQL. */
+  kickOffs: number | undefined;
 }
 
 const wanted = process.env['BROKERS']?.split(',') ?? Object.keys(BROKERS);
 const found = new Map<BrokerRow, Findings>();
+const postgresql = isInstalled('postgresql') ? await startPostgreSQL() : undefined;
+if (postgresql === undefined) process.stdout.write('no kick-offs: test/servers/install.sh postgresql\n');
 for (const key of wanted) {
   const row = BROKERS[key as BrokerKey] as BrokerRow | undefined;
   if (row === undefined) throw new RangeError(`BROKERS: no such broker: ${key} (${Object.keys(BROKERS).join(', ')})`);
@@ -62,6 +80,7 @@ for (const key of wanted) {
     await server.stop();
   }
 }
+await postgresql?.close();
 process.stdout.write(`${table()}\n`);
 const report = process.env['REPORT'];
 if (report !== undefined) await writeReport(report);
@@ -83,7 +102,8 @@ async function measure(server: RunningBroker): Promise<Findings> {
     const { slowdown, bytesOfQueue } = await measureQueues(broker, server.pid);
     const expired = await findExpired(broker);
     const noticed = await freezeConsumer(broker, server);
-    return { trip, drain, wrong, slowdown, bytesOfQueue, noticed, expired };
+    const kickOffs = postgresql === undefined ? undefined : await compareKickOffs(broker, server, postgresql);
+    return { trip, drain, wrong, slowdown, bytesOfQueue, noticed, expired, kickOffs };
   } finally {
     await broker.close();
   }
@@ -192,6 +212,52 @@ async function freezeConsumer(broker: Broker, server: RunningBroker): Promise<nu
   }
 }
 
+/** Rounds of both in turn; nobody takes the requests. @returns their rates' ratio */
+async function compareKickOffs(broker: Broker, server: RunningBroker, database: PostgreSQL): Promise<number> {
+  const service = await makeService(stageOn(server, database), {
+    env: { LOG_LEVEL: 'warn', QUOTA_DUMPS: 'unlimited' },
+  });
+  try {
+    const { url } = await service.apiServer({ VALIDATE_RESPONSES: 'false' });
+    await ingest(url, await makeKey(service, 'admin'), 'texts', someDocuments(5));
+    const miner = makeMiner(url, await makeKey(service));
+    const timed = async (work: (number: number) => Promise<void>): Promise<number> => {
+      const started = performance.now();
+      await pMap(Array(KICK_OFFS / TURNS).keys(), work, { concurrency: AT_ONCE });
+      return performance.now() - started;
+    };
+    const times = await interleave(
+      {
+        send: () => timed(() => broker.publish(event(PACKAGE_REQUESTS, 'a request that nobody reads'))),
+        kickOff: async () => {
+          const docsets = await pMap(Array(KICK_OFFS / TURNS).keys(), () => miner.docset('texts'));
+          return timed(async (number) => {
+            const { status } = await miner.post(`${docsets[number]}/dump?fmt=txt`);
+            if (status !== 202) throw new Error(`a kick-off was answered ${status}`);
+          });
+        },
+      },
+      { rounds: TURNS, warmUp: 1 },
+    );
+    return (times['send']?.p50 ?? NaN) / (times['kickOff']?.p50 ?? NaN);
+  } finally {
+    await service.close();
+  }
+}
+
+/** What a service needs to know of where it runs. */
+function stageOn(server: RunningBroker, database: PostgreSQL): Stage {
+  const unused = (): never => {
+    throw new Error('the bench starts and stops its brokers itself');
+  };
+  return {
+    name: 'real',
+    broker: { port: 0, url: (account) => server.url('stomp', account), queue: unused, stop: unused, restart: unused },
+    makeStores: () => makeFolderStores(database),
+    close: () => Promise.resolve(),
+  };
+}
+
 function table(): string {
   const head = [
     'broker',
@@ -205,20 +271,24 @@ function table(): string {
     'a queue of three events',
     'frozen consumer noticed after',
     'expired message',
+    'kick-offs / bare SENDs',
   ];
-  const rows = [...found].map(([{ title }, { trip, drain, wrong, slowdown, bytesOfQueue, noticed, expired }]) => [
-    title,
-    `${trip.p50.toFixed(2)} ms`,
-    `${drain.p50.toFixed(2)} ms`,
-    `${drain.p99.toFixed(1)} ms`,
-    (drain.p50 / trip.p50).toFixed(1),
-    (drain.p99 / trip.p50).toFixed(1),
-    String(wrong),
-    slowdown.toFixed(2),
-    `${(bytesOfQueue / 1024).toFixed(0)} KiB`,
-    `${noticed.toFixed(0)} s`,
-    expired,
-  ]);
+  const rows = [...found].map(
+    ([{ title }, { trip, drain, wrong, slowdown, bytesOfQueue, noticed, expired, kickOffs }]) => [
+      title,
+      `${trip.p50.toFixed(2)} ms`,
+      `${drain.p50.toFixed(2)} ms`,
+      `${drain.p99.toFixed(1)} ms`,
+      (drain.p50 / trip.p50).toFixed(1),
+      (drain.p99 / trip.p50).toFixed(1),
+      String(wrong),
+      slowdown.toFixed(2),
+      `${(bytesOfQueue / 1024).toFixed(0)} KiB`,
+      `${noticed.toFixed(0)} s`,
+      expired,
+      kickOffs?.toFixed(2) ?? 'not measured',
+    ],
+  );
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
