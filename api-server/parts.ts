@@ -40,8 +40,11 @@ export interface PackedDump {
 
 /** What other features ask of dumps. */
 export interface DumpHooks {
-  /** False where the dump was dismissed, failed for good, or never was: the packager is told to stop. */
-  isDumpWanted(dump: string): Promise<boolean>;
+  /**
+   * False where the dump was dismissed, failed for good, or never was: the packager is told to stop.
+   * @param attempt at which the packager is; where another was asked for since, nobody wants this one
+   */
+  isDumpWanted(dump: string, attempt?: number): Promise<boolean>;
   /** Which docset a dump is of; undefined where there is no such dump. */
   docsetOf(dump: string): Promise<string | undefined>;
   /**

@@ -9,9 +9,9 @@ import { dumpPath } from './status-body.js';
 
 export function createDumpHooks(parts: DumpParts): DumpHooks {
   return {
-    async isDumpWanted(id) {
+    async isDumpWanted(id, attempt = Infinity) {
       const dump = await parts.store.byId(id);
-      return dump !== undefined && isLive(dump);
+      return dump !== undefined && isLive(dump) && attempt >= dump.attempt;
     },
     docsetOf: async (dump) => (await parts.store.byId(dump))?.docset,
     async packedDump(docset, id) {

@@ -1,4 +1,4 @@
-/** `Adit-Dump`: with it a packager says which dump it is working on (docs/packager-http.md). */
+/** `Adit-Dump` and `Adit-Attempt`: with them a packager says what it is working on (docs/packager-http.md). */
 import type { Request } from 'express';
 import type { Caller } from '../miners/caller.js';
 import type { Parts } from '../parts.js';
@@ -8,5 +8,7 @@ import { ProblemError } from './problems.js';
 export async function refuseUnwantedDump({ dumps }: Pick<Parts, 'dumps'>, request: Request, caller: Caller) {
   const dump = request.get('adit-dump');
   if (caller.role !== 'packager' || dump === undefined) return;
-  if (!(await dumps.isDumpWanted(dump))) throw new ProblemError('dump-gone');
+  const attempt = request.get('adit-attempt');
+  if (!(await dumps.isDumpWanted(dump, attempt === undefined ? undefined : Number(attempt))))
+    throw new ProblemError('dump-gone');
 }

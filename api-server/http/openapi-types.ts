@@ -320,6 +320,8 @@ export interface paths {
             header?: {
                 /** @description Which dump a packager is working on; 410 `dump-gone` once nobody wants it any more. */
                 "Adit-Dump"?: components["parameters"]["AditDump"];
+                /** @description Which attempt at that dump; 410 `dump-gone` once the dump was asked for again. */
+                "Adit-Attempt"?: components["parameters"]["AditAttempt"];
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
                 /**
                  * @description One range of bytes.
@@ -2324,6 +2326,8 @@ export interface components {
         Cursor: string;
         /** @description Which dump a packager is working on; 410 `dump-gone` once nobody wants it any more. */
         AditDump: string;
+        /** @description Which attempt at that dump; 410 `dump-gone` once the dump was asked for again. */
+        AditAttempt: number;
         /** @description Make a new dump even where one is there. */
         Force: "true" | "false";
         /**
@@ -3172,6 +3176,8 @@ export interface operations {
             header?: {
                 /** @description Which dump a packager is working on; 410 `dump-gone` once nobody wants it any more. */
                 "Adit-Dump"?: components["parameters"]["AditDump"];
+                /** @description Which attempt at that dump; 410 `dump-gone` once the dump was asked for again. */
+                "Adit-Attempt"?: components["parameters"]["AditAttempt"];
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
                 /**
                  * @description One range of bytes.
@@ -3356,6 +3362,8 @@ export interface operations {
             header?: {
                 /** @description Which dump a packager is working on; 410 `dump-gone` once nobody wants it any more. */
                 "Adit-Dump"?: components["parameters"]["AditDump"];
+                /** @description Which attempt at that dump; 410 `dump-gone` once the dump was asked for again. */
+                "Adit-Attempt"?: components["parameters"]["AditAttempt"];
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {

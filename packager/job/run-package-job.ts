@@ -154,10 +154,10 @@ async function work(
     );
   });
   const onBytes = (): void => watch.touch();
-  const { dump, traceparent } = request;
+  const { dump, attempt, traceparent } = request;
   const { apiUrl, packagerKey, contentFolder } = config;
   const resources = { contentFolder, readShares };
-  const client = createSourceClient({ apiUrl, packagerKey, dump, traceparent, signal, onBytes, resources });
+  const client = createSourceClient({ apiUrl, packagerKey, dump, attempt, traceparent, signal, onBytes, resources });
   try {
     const keys = archiveKeysOf(request, run);
     const manifest = await buildArchive({ request, run, packager, keys, store, client, reporter, signal, onBytes });

@@ -12,6 +12,8 @@ export interface SourceClientOptions {
   packagerKey: string;
   /** Dump id, where the request named one. */
   dump?: string | undefined;
+  /** Which attempt at it. */
+  attempt?: number | undefined;
   traceparent?: string | undefined;
   /** Ends every request and every retry. */
   signal: AbortSignal;
@@ -126,6 +128,7 @@ export function createSourceClient(options: SourceClientOptions): SourceClient {
   const headers = {
     'X-API-Key': options.packagerKey,
     ...(options.dump === undefined ? {} : { 'Adit-Dump': options.dump }),
+    ...(options.dump === undefined || !options.attempt ? {} : { 'Adit-Attempt': String(options.attempt) }),
     ...(options.traceparent === undefined ? {} : { traceparent: options.traceparent }),
   };
 

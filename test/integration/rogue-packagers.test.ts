@@ -140,10 +140,10 @@ function roguePackagers(name: 'embedded' | 'real', startSurroundings: () => Prom
     }
   }
 
-  function honestPackager(): Packager {
+  function honestPackager(apiUrl = server.url): Packager {
     const config = readPackagerConfig({
       BROKER_URL: surroundings.brokerUrl('packager'),
-      API_URL: server.url,
+      API_URL: apiUrl,
       PACKAGER_KEY,
       DATA_DIR: server.parts.config.dataDir,
       PACKAGER_NAME: 'honest',
@@ -221,6 +221,25 @@ function roguePackagers(name: 'embedded' | 'real', startSurroundings: () => Prom
     const done = await pollToEnd(path);
     expect(done).toMatchObject({ status: 'successful', attempt: 2, packager: expect.stringMatching(/^honest\//) });
     expect((await save(done)).payload).toEqual({ txt: 3 });
+  });
+
+  test('one that was away while its dump was asked for again stops, and leaves no archive', async () => {
+    const line = later(await startTcpProxy(Number(new URL(server.url).port)));
+    line.stall();
+    const path = await ask();
+    honestPackager(`http://127.0.0.1:${line.port}`);
+    const running = await pollUntil(path, 'it has taken it', ({ status }) => status === 'running');
+    await age(running, '1 hour', 'updated');
+    expect(await poll(path)).toMatchObject({ status: 'accepted', attempt: 2 });
+    const [second] = await rogue.take(1);
+    line.resume();
+    // Once it has made the next dump, it is done with this one.
+    expect(await pollToEnd(await ask())).toMatchObject({ status: 'successful' });
+    const archives = await readdir(join(server.parts.config.dataDir, 'archives'), { recursive: true });
+    expect(archives.filter((file) => file.startsWith(`dumps/${running.id}/1/`))).toEqual([]);
+    await store(second as TakenRequest, 'an archive');
+    await rogue.report(second as TakenRequest, 'Complete: https://s3.example.org/a.zip');
+    expect(await poll(path)).toMatchObject({ status: 'successful', attempt: 2 });
   });
 
   test('where all complete without an archive, the dump fails and says so', async () => {

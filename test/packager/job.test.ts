@@ -76,7 +76,7 @@ describe('a package request', () => {
     expect(textOf(bag, 'bag-info.txt')).toContain('Query: {"match":{"text":"peace\\nwar"}}\n');
     expect(textOf(bag, 'bag-info.txt')).toContain('Files-Requested: 9\nFiles-Packed: 6\nFiles-Omitted: 3\n');
     const [first] = server.headers;
-    expect(first).toMatchObject({ 'x-api-key': server.key, 'adit-dump': 'd1' });
+    expect(first).toMatchObject({ 'x-api-key': server.key, 'adit-dump': 'd1', 'adit-attempt': '1' });
   });
 
   test('gives the same bytes each time, whatever the time and the machine that serves it', async () => {
