@@ -118,15 +118,17 @@ ${tls ? TLS_VARIABLES : ''}  The schema of the file takes no placeholder where a
     <destinationPolicy>
       <policyMap>
         <policyEntries>
-          <!-- Progress queues. Unread events expire, the empty queue goes. vmQueueCursor: the stock cursor sends persistent
-               messages before older non-persistent ones, which would hand \`Complete\` out before the progress ahead of it. -->
+          <!-- Progress queues. Unread events expire, the empty queue goes. fileQueueCursor: what the memory does not hold waits in the
+               temporary store. With all of it in memory (vmQueueCursor) unread events could fill it, and above 110% nothing expires any
+               more that nobody reads; the stock cursor sends persistent messages before older non-persistent ones, which would hand
+               \`Complete\` out before the progress ahead of it. -->
           <policyEntry queue="package.>" gcInactiveDestinations="true" inactiveTimeoutBeforeGC="${idleQueueMs}"
-            expireMessagesPeriod="${expiryMs}" maxPageSize="1000" producerFlowControl="false">
+            expireMessagesPeriod="${expiryMs}" maxPageSize="400" producerFlowControl="false">
             <deadLetterStrategy>
               <sharedDeadLetterStrategy processExpired="false" processNonPersistent="false"/>
             </deadLetterStrategy>
             <pendingQueuePolicy>
-              <vmQueueCursor/>
+              <fileQueueCursor/>
             </pendingQueuePolicy>
           </policyEntry>
           <!-- Dead letters end here: they expire, are never dead letters themselves, and are refused once the journal is 90% full:

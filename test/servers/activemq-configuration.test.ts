@@ -260,6 +260,34 @@ for (const [server, flavour] of [
       packager.destroy();
     });
 
+    test('more unread events than memory holds hold up nobody, and expire as others do', async () => {
+      const small = await startActiveMQ({ flavour, expiryMs: 500, heapMiB: 128, settings: { memoryPercent: 40 } });
+      try {
+        const packager = await connectStomp(small.url('packager'));
+        const name = nextQueue();
+        const expires = String(Date.now() + 30_000);
+        const body = 'x'.repeat(20_000);
+        for (let sent = 0; sent < 5_000; sent++) await packager.request('SEND', { destination: name, expires }, body);
+        // Its memory would be full three times over.
+        const server = await connectStomp(small.url('api-server'));
+        await server.request('SEND', { destination: REQUESTS, persistent: 'true' }, 'http://server/api/docsets/1');
+        await packager.request('SUBSCRIBE', { id: '1', destination: REQUESTS, ack: 'auto' });
+        expect((await packager.message()).body).toBe('http://server/api/docsets/1');
+        server.destroy();
+        packager.destroy();
+        const port = openBroker({ urls: small.url('api-server') });
+        const limit = { messages: 100, characters: Infinity };
+        const read = await port.drain(eventsOf(String(docset)), () => Promise.resolve(), { limit, timeoutMs: 30_000 });
+        expect(read.isComplete).toBe(false);
+        expect(read.drained).toBeGreaterThanOrEqual(100);
+        await port.close();
+        const isEmpty = async (): Promise<boolean> => ((await small.queue(name))?.size ?? 0) === 0;
+        await waitUntil('they have expired', isEmpty, { deadlineMs: 60_000 });
+      } finally {
+        await small.close();
+      }
+    }, 240_000);
+
     test('a journal that was full has room soon after it was emptied, though a request from before still waits', async () => {
       const small = await startActiveMQ({ flavour, settings: { disk: '32 mb' } });
       try {

@@ -45,7 +45,7 @@ export const names: Proof = {
 /** The stock cursor hands persistent messages out before older ones that are not. */
 export const order: Proof = {
   title: 'progress and its end come in order',
-  remedy: '<pendingQueuePolicy><vmQueueCursor/></pendingQueuePolicy> in <policyEntry queue="package.>">',
+  remedy: '<pendingQueuePolicy><fileQueueCursor/></pendingQueuePolicy> in <policyEntry queue="package.>">',
   async prove(stage) {
     const count = 20;
     const headers = Array.from({ length: count }, (_, index) => ({
