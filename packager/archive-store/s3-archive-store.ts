@@ -14,6 +14,7 @@ import {
 import type { ArchiveStoreConfig } from '../config.js';
 import { checkKey, checkPrefix, StoreUnavailableError, type ArchiveStore, type StoredObject } from './archive-store.js';
 import { abortUploads, listUploads } from './multipart-upload.js';
+import { PATIENCE, patientStrategy } from './s3-patience.js';
 import { writeObject } from './s3-write.js';
 import { signPayloads } from './s3-signed-payloads.js';
 import { isConflict, isMissing, isNotImplemented, isPreconditionFailed, translateS3Error } from './s3-errors.js';
@@ -22,9 +23,10 @@ type S3Config = Omit<Extract<ArchiveStoreConfig, { type: 's3' }>, 'type'>;
 
 const CONFLICT_TRIES = 8;
 
-export function openS3ArchiveStore(config: S3Config): ArchiveStore {
+/** @param patience how long it is waited for while it is away, in milliseconds */
+export function openS3ArchiveStore(config: S3Config, { patience = PATIENCE } = {}): ArchiveStore {
   const { bucket } = config;
-  const client = signPayloads(connect(config));
+  const client = signPayloads(connect(config, patience));
 
   const translated = async <T>(key: string, work: () => Promise<T>): Promise<T> => {
     try {
@@ -162,7 +164,7 @@ export function openS3ArchiveStore(config: S3Config): ArchiveStore {
   };
 }
 
-function connect({ endpoint, region, credentials }: S3Config): S3Client {
+function connect({ endpoint, region, credentials }: S3Config, patience: number): S3Client {
   return new S3Client({
     region,
     ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
@@ -178,7 +180,7 @@ function connect({ endpoint, region, credentials }: S3Config): S3Client {
     // The SDK's own default sends trailing checksums, which stores of other makes answer with 411 or 501.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    maxAttempts: 4,
+    retryStrategy: patientStrategy(patience),
     requestHandler: { connectionTimeout: 5_000, socketTimeout: 60_000 },
   });
 }

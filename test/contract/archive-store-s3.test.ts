@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { StoreUnavailableError, type ArchiveStore } from '../../packager/archive-store/archive-store.js';
 import { openS3ArchiveStore } from '../../packager/archive-store/s3-archive-store.js';
@@ -14,8 +15,8 @@ describeOn('radosgw', 'archives in S3', () => {
   let server: Radosgw;
   let bucket = '';
 
-  const open = (endpoint = server.endpoint, credentials = keys()): ArchiveStore =>
-    openS3ArchiveStore({ bucket, endpoint, region: server.region, credentials });
+  const open = (endpoint = server.endpoint, credentials = keys(), options = {}): ArchiveStore =>
+    openS3ArchiveStore({ bucket, endpoint, region: server.region, credentials }, options);
   const keys = () => ({ accessKeyId: server.accessKeyId, secretAccessKey: server.secretAccessKey });
 
   beforeAll(async () => {
@@ -121,8 +122,25 @@ describeOn('radosgw', 'archives in S3', () => {
     });
   });
 
-  test('a store that goes away in the middle of an upload is unavailable, and what it kept can be swept', async () => {
+  test('a store that is away for some seconds costs no byte', async () => {
     const store = open();
+    const content = randomBytes(20 * MIB);
+    let back: Promise<void> | undefined;
+    async function* source(): AsyncGenerator<Buffer> {
+      yield content.subarray(0, 10 * MIB);
+      await server.kill();
+      back = sleep(3_000).then(() => server.restart());
+      yield content.subarray(10 * MIB);
+    }
+    const { size } = await store.write('dumps/away/1/a.zip', source(), ZIP);
+    await back;
+    expect(size).toBe(content.length);
+    expect(await store.sizeOf('dumps/away/1/a.zip')).toBe(content.length);
+    await store.close();
+  }, 120_000);
+
+  test('a store that goes away in the middle of an upload is unavailable, and what it kept can be swept', async () => {
+    const store = open(server.endpoint, keys(), { patience: 1_000 });
     async function* source(): AsyncGenerator<Buffer> {
       yield randomBytes(20 * MIB);
       await server.kill();

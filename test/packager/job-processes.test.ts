@@ -134,7 +134,7 @@ test('a packager whose thread dies fails that job at once, and makes the next on
   await begin(largeDocuments(20));
   await startProcess({}, ['--import', pathToFileURL(join(compiled.folder, 'thread-killer.js')).href]);
   await stage.request(server.docsetUrl('pdf'), 'd1');
-  expect((await stage.eventsUntil('Failed', 50_000)).at(-1)).toMatchObject({ code: 'internal' });
+  expect((await stage.eventsUntil('Failed', 120_000)).at(-1)).toMatchObject({ code: 'internal' });
   await stage.request(server.docsetUrl('pdf'), 'd2');
   await readBag(await stage.readArchive((await stage.eventsUntil('Complete', 50_000)).at(-1)));
   expect((await filesUnder(stage.archives)).filter((file) => file.startsWith('dumps/d1/'))).toEqual([]);
@@ -263,7 +263,7 @@ describeOn('radosgw', 'archives in S3', () => {
     await asked();
     await gateway.kill();
     goOn();
-    expect((await stage.eventsUntil('Failed', 50_000)).at(-1)).toMatchObject({ code: 'storage-unavailable' });
+    expect((await stage.eventsUntil('Failed', 120_000)).at(-1)).toMatchObject({ code: 'storage-unavailable' });
     await gateway.restart();
   });
 });
