@@ -24,7 +24,10 @@ export const MIX: Drill = {
       context,
       { packagers: 3, startBroker: () => startSingle({ settings: { memoryPercent: 10 } }) },
       async (field) => {
-        const strokes = planStrokes(field.random, context.minutes, Object.keys(BLOWS) as BlowName[]);
+        const strokes = planStrokes(context.random, context.minutes, Object.keys(BLOWS) as BlowName[]);
+        // Of two runs of one seed, these lines are the same.
+        for (const { at, blow, lasts, choice } of strokes)
+          process.stdout.write(`at ${at}: ${blow} ${lasts} ${choice}\n`);
         const end = performance.now() + context.minutes * 60_000;
         const striking = strikeAll(field, strokes);
         const outcomes: Outcome[] = [];
