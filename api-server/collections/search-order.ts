@@ -42,12 +42,20 @@ export const sortKeysOf = ({ date, title }: Pick<Found, 'date' | 'title'>) => ({
   ...(title !== null && { title_key: title.toLowerCase().slice(0, LONGEST_KEY).toWellFormed() }),
 });
 
+export interface PageWish {
+  sort: Sort;
+  after: Position | undefined;
+  skip: number;
+  limit: number;
+  hits: number;
+}
+
 /** A page of the matching documents, and one more where there is a next page. */
 export function pageOf(
   knex: Knex,
   matching: Knex.QueryBuilder,
   compiled: Compiled,
-  { sort, after, limit, hits }: { sort: Sort; after: Position | undefined; limit: number; hits: number },
+  { sort, after, skip, limit, hits }: PageWish,
 ): Knex.QueryBuilder<object, Found[]> {
   const columns = ['d.id', 'd.ref', 'd.title', 'd.creator', 'd.date'];
   const { key, descending } = orderOf(sort, compiled);
@@ -66,6 +74,7 @@ export function pageOf(
       if (sort === 'ref' || sort === '-ref') void query.orderBy('ref', descending ? 'desc' : 'asc');
       else void query.orderByRaw(`sort_key ${descending ? 'desc' : 'asc'} nulls last, ref`);
     })
+    .offset(skip)
     .limit(limit + 1);
 }
 

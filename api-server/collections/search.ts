@@ -15,6 +15,8 @@ export interface Search {
   highlight?: boolean;
   limit?: number;
   cursor?: string;
+  /** How many documents are left out, from the beginning or from the cursor on. */
+  skip?: number;
 }
 
 interface SearchResult {
@@ -33,13 +35,13 @@ const DEFAULT_LIMIT = 10;
 export async function search(
   parts: Pick<Parts, 'knex' | 'content' | 'log' | 'searchEngine'>,
   collection: Collection,
-  { query, facets = {}, sort = 'ref', highlight = false, limit = DEFAULT_LIMIT, cursor }: Search,
+  { query, facets = {}, sort = 'ref', highlight = false, limit = DEFAULT_LIMIT, cursor, skip = 0 }: Search,
 ): Promise<SearchResult> {
   const searchable = await searchableOf(parts.knex, collection);
   const compiled = compileQuery(query, searchable);
   const scope = { collection, query, sort };
   const after = cursor === undefined ? undefined : readCursor(scope, cursor);
-  const found = await parts.searchEngine.find(collection, { compiled, searchable, facets, sort, after, limit });
+  const found = await parts.searchEngine.find(collection, { compiled, searchable, facets, sort, after, skip, limit });
   const page = found.page.slice(0, limit);
   const last = found.page.length > limit ? page.at(-1) : undefined;
   const passages = highlight ? await highlightsOf(parts, page, compiled.marks, collection.language) : undefined;

@@ -1040,6 +1040,12 @@ export interface components {
             limit?: number;
             /** @description `next` of the page before. */
             cursor?: string;
+            /**
+             * @description How many documents to leave out before the first one that is shown: for a list in which somebody leaps. It takes the longer
+             *     the more they are; from page to page `cursor` is quicker.
+             * @default 0
+             */
+            skip?: number;
         };
         /**
          * @description How the hits are spread: over the most frequent values of a field (`terms`), over the years of their dates (`years`), or

@@ -368,7 +368,7 @@ test.each([
 
 async function find(server: FreshApiServer, tree: unknown, collection = 'c'): Promise<string[]> {
   const { knex, searchEngine } = server.parts;
-  const wish = { searchable: SEARCHABLE, facets: {}, sort: 'ref', after: undefined, limit: 100 } as const;
+  const wish = { searchable: SEARCHABLE, facets: {}, sort: 'ref', after: undefined, skip: 0, limit: 100 } as const;
   const compiled = compileQuery(tree, SEARCHABLE);
   const { hits, page } = await searchEngine.find(await findCollection(knex, collection), { ...wish, compiled });
   expect(page.length).toBe(hits);

@@ -268,7 +268,19 @@ function searchBehaves(start: () => Promise<FreshApiServer>): void {
         pages.push(...refsOf(page));
         cursor = page.next;
       } while (cursor !== undefined);
-      expect(pages).toEqual(refsOf(await search({ query, sort })));
+      const inOrder = refsOf(await search({ query, sort }));
+      expect(pages).toEqual(inOrder);
+      for (const skip of [0, 1, 3, 5, 6, 7]) {
+        const page = await search({ query, sort, limit: 2, skip });
+        expect({ skip, hits: page.hits, refs: refsOf(page), more: page.next !== undefined }).toEqual({
+          skip,
+          hits: 6,
+          refs: inOrder.slice(skip, skip + 2),
+          more: skip + 2 < 6,
+        });
+      }
+      const { next = '' } = await search({ query, sort, limit: 2, skip: 1 });
+      expect(refsOf(await search({ query, sort, limit: 2, cursor: next, skip: 1 }))).toEqual(inOrder.slice(4, 6));
     },
   );
 

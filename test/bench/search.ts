@@ -73,7 +73,7 @@ async function compare(): Promise<void> {
       const hits = Number(counted?.count);
       const statements = [
         matching().count({ count: '*' }).toQuery(),
-        pageOf(knex, matching(), compiled, { sort, after: undefined, limit: LIMIT, hits }).toQuery(),
+        pageOf(knex, matching(), compiled, { sort, after: undefined, skip: 0, limit: LIMIT, hits }).toQuery(),
       ];
       const overHttp = async () => {
         const response = await fetch(`http://127.0.0.1:${port}/api/collections/c/search`, {

@@ -83,8 +83,12 @@ async function look(
     page.on('response', (response) => {
       const headers = response.headers();
       const { pathname } = new URL(response.url());
-      // Less than that is in one packet either way.
-      if (Number(headers['content-length'] ?? 0) > 1_400 && headers['content-encoding'] === undefined)
+      // Less than that is in one packet either way; what the API answers is compressed by whoever stands before it.
+      if (
+        !pathname.startsWith('/api/') &&
+        Number(headers['content-length'] ?? 0) > 1_400 &&
+        headers['content-encoding'] === undefined
+      )
         uncompressed.push(pathname);
       if (pathname.startsWith('/assets/') && !headers['cache-control']?.includes('immutable')) unkept.push(pathname);
     });

@@ -167,6 +167,21 @@ describeOn('chromium', 'Explore', () => {
     });
   });
 
+  test('whoever leaps to the end of the list is there with one question more', async () => {
+    await awaitFound(/^\d+ documents$/);
+    await page.locator('.row-title').first().waitFor();
+    const asked: number[] = [];
+    page.on('request', (request) => {
+      const body = (request.postDataJSON() ?? {}) as { skip?: number; limit?: number };
+      if (request.url().endsWith('/search') && body.limit !== 0) asked.push(body.skip ?? 0);
+    });
+    await page.evaluate('scrollTo(0, document.documentElement.scrollHeight)');
+    await page.getByText('Joseph R Biden, 2021').waitFor();
+    // What lies between was not asked for: the last page begins at 220.
+    expect(asked).toContain(220);
+    expect(asked).not.toContain(120);
+  });
+
   test('with the keyboard alone one gets from the words to a document', async () => {
     await awaitFound(/^\d+ documents/);
     await page.getByLabel('Search the texts').focus();

@@ -7,7 +7,7 @@ import type { SearchEngine } from './search-engine.js';
 
 export function databaseEngine(knex: Knex): SearchEngine {
   return {
-    async find(collection, { compiled, searchable, facets, sort, after, limit }) {
+    async find(collection, { compiled, searchable, facets, sort, after, skip, limit }) {
       const computeFacets = compileFacets(facets, searchable);
       return atOneMoment(knex, async (trx) => {
         const matching = () => matchingDocuments(trx, collection, compiled);
@@ -15,7 +15,7 @@ export function databaseEngine(knex: Knex): SearchEngine {
         const hits = Number(count?.count ?? 0);
         return {
           hits,
-          page: limit === 0 ? [] : await pageOf(trx, matching(), compiled, { sort, after, limit, hits }),
+          page: limit === 0 ? [] : await pageOf(trx, matching(), compiled, { sort, after, skip, limit, hits }),
           facets: await computeFacets(trx, matching, hits),
           ranked: Math.min(hits, MOST_RANKED),
         };

@@ -115,13 +115,15 @@ interface Ranked extends Omit<Findings, 'page'> {
 }
 
 async function search(client: EngineClient, collection: Collection, wish: Wish): Promise<Ranked> {
-  const { compiled, facets, sort, after, limit } = wish;
+  const { compiled, facets, sort, limit } = wish;
+  const after = await behindSkipped(client, collection, wish);
+  if (after === 'the end') return { ...(await search(client, collection, { ...wish, skip: 0, limit: 0 })), page: [] };
   const answer = await post(client, collection, {
     query: documentsOf(compiled),
     size: limit === 0 ? 0 : limit + 1,
     track_total_hits: true,
     sort: orderOf(sort),
-    ...(after !== undefined && { search_after: positionOf(sort, after) }),
+    ...(after !== undefined && { search_after: after }),
     aggs: aggregationsOf(facets, wish.searchable),
   });
   const hits = answer.hits.total.value;
@@ -134,6 +136,28 @@ async function search(client: EngineClient, collection: Collection, wish: Wish):
     facets: readFacets(facets, answer.aggregations ?? {}, hits),
     ranked: hits,
   };
+}
+
+/** Where the page begins: an engine skips no more than a page of its own at a time. */
+async function behindSkipped(
+  client: EngineClient,
+  collection: Collection,
+  { compiled, sort, after, skip }: Wish,
+): Promise<Hit['sort'] | 'the end' | undefined> {
+  let position: Hit['sort'] | undefined = after === undefined ? undefined : positionOf(sort, after);
+  for (let left = skip; left > 0; left -= LARGEST_PAGE) {
+    const size = Math.min(left, LARGEST_PAGE);
+    const { hits } = await post(client, collection, {
+      query: documentsOf(compiled),
+      size,
+      sort: orderOf(sort),
+      ...(position !== undefined && { search_after: position }),
+    });
+    const last = hits.hits[size - 1];
+    if (last === undefined) return 'the end';
+    position = last.sort;
+  }
+  return position;
 }
 
 async function post(client: EngineClient, { id }: Collection, body: object): Promise<SearchAnswer> {
@@ -154,7 +178,8 @@ function orderOf(sort: Sort): object[] {
   return [{ [`${name}_key`]: { order, missing: '_last' } }, { ref: 'asc' }];
 }
 
-const positionOf = (sort: Sort, { key, ref }: Position) => (sort === 'ref' || sort === '-ref' ? [ref] : [key, ref]);
+const positionOf = (sort: Sort, { key, ref }: Position): Hit['sort'] =>
+  sort === 'ref' || sort === '-ref' ? [ref] : [key, ref];
 
 /** Undefined where one of them is no longer there. */
 async function describe(knex: Knex, page: Ranked['page']): Promise<Found[] | undefined> {

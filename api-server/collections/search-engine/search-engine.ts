@@ -12,6 +12,8 @@ export interface Wish {
   facets: Readonly<Record<string, FacetWish>>;
   sort: Sort;
   after: Position | undefined;
+  /** How many are left out behind it. */
+  skip: number;
   limit: number;
 }
 

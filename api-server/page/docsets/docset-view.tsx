@@ -69,6 +69,7 @@ function Shown({ docset, onChanged }: { docset: Docset; onChanged: () => void })
           Delete
         </button>
       </div>
+      <p class="hint">A dump is one archive of these documents, to download, to study, and to cite.</p>
       <details class="programs">
         <summary>How it was made</summary>
         <pre dir="ltr" tabIndex={0} aria-label="How it was made">

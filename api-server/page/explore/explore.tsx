@@ -32,7 +32,7 @@ import {
 } from './wish.js';
 
 /** Milliseconds after the last key stroke. */
-const TYPING_PAUSE = 80;
+const TYPING_PAUSE = 50;
 const FEW_VALUES = 8;
 const MANY_VALUES = 100;
 
@@ -106,7 +106,7 @@ function Exploring({ explored }: { explored: Explored }) {
         )}
         <SearchBox text={wish.text} onText={(text) => change({ ...wish, text }, { replace: true })} />
       </header>
-      <NarrowDown explored={explored} wish={wish} change={change} />
+      <NarrowDown explored={explored} wish={wish} answered={answered?.wish} change={change} />
       <section class="results" aria-labelledby="found" aria-busy={answered?.about !== about}>
         {failure !== undefined && <ProblemNotice error={failure} again={() => setTries(tries + 1)} />}
         {answered !== undefined && (
@@ -123,7 +123,7 @@ function Exploring({ explored }: { explored: Explored }) {
           collection={collection.id}
           query={answered.query}
           documents={answered.found.hits}
-          suggestion={isEverything(answered.wish) ? collection.name : `${collection.name}: ${inWords(answered.wish)}`}
+          suggestion={isEverything(answered.wish) ? collection.name : inWords(answered.wish).replace(/^matching /, '')}
           onClose={() => setSaving(false)}
         />
       )}
@@ -233,8 +233,16 @@ function SearchBox({ text, onText }: { text: string; onText: (text: string) => v
   );
 }
 
+interface NarrowDownProps {
+  explored: Explored;
+  wish: Wish;
+  /** What was found last: how it is spread is asked after it is there, so that it does not wait for that. */
+  answered: Wish | undefined;
+  change: (wish: Wish) => void;
+}
+
 /** The histogram and the facets. On narrow screens they are folded away. */
-function NarrowDown({ explored, wish, change }: { explored: Explored; wish: Wish; change: (wish: Wish) => void }) {
+function NarrowDown({ explored, wish, answered, change }: NarrowDownProps) {
   const { collection, dateField } = explored;
   const [isOpen, setOpen] = useState(false);
   const [widened, setWidened] = useState<readonly string[]>([]);
@@ -242,11 +250,12 @@ function NarrowDown({ explored, wish, change }: { explored: Explored; wish: Wish
   const years = collection.years.map(({ year }) => year);
   const bounds = { min: Math.min(...years), max: Math.max(...years) };
   const step = stepFor(bounds);
-  const about = JSON.stringify([collection.id, { ...wish, sort: '' }, widened]);
+  const about = JSON.stringify([collection.id, answered && { ...answered, sort: '' }, widened]);
   useEffect(() => {
+    if (answered === undefined) return;
     const abort = new AbortController();
     const sizeOf = (field: string): number => (widened.includes(field) ? MANY_VALUES : FEW_VALUES);
-    overviewOf({ explored, wish, sizeOf, step }, abort.signal).then(
+    overviewOf({ explored, wish: answered, sizeOf, step }, abort.signal).then(
       (next) => {
         if (!abort.signal.aborted) setOverview(next);
       },

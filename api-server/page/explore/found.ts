@@ -54,8 +54,8 @@ export async function find({ collection, query, sort, hasWords, signal: given }:
   const listed = first.ranked?.candidates ?? first.hits;
 
   const pages = new Map<number, FoundDocument[]>([[0, first.documents]]);
-  /** The cursor with which page n is asked for, at n. */
-  const cursors: (string | undefined)[] = [undefined, first.next];
+  /** With which a page is asked for where the one before it is known; any other one is leapt to. */
+  const cursors = new Map<number, string>(first.next === undefined ? [] : [[1, first.next]]);
   const marked = new Map<string, readonly string[]>();
   const news = signal(0);
   const failure = signal<RefusedError | UnreachableError | undefined>(undefined);
@@ -65,12 +65,11 @@ export async function find({ collection, query, sort, hasWords, signal: given }:
   const document = (index: number): FoundDocument | undefined =>
     pages.get(pageOf(index))?.[index - boundsOf(pageOf(index))[0]];
 
-  /** The next page on the way to what is shown: a cursor leads only to the page behind it. */
+  /** The first page of what is shown that is not there. */
   function wantedPage(): number | undefined {
     const [start, end] = shown;
     for (let page = pageOf(start); page <= pageOf(Math.max(start, Math.min(end, listed) - 1)); page++) {
-      if (pages.has(page)) continue;
-      return page < cursors.length ? (cursors[page] === undefined ? undefined : page) : cursors.length - 1;
+      if (!pages.has(page)) return page;
     }
     return undefined;
   }
@@ -80,11 +79,11 @@ export async function find({ collection, query, sort, hasWords, signal: given }:
     busy = { ...busy, pages: true };
     try {
       for (let page = wantedPage(); page !== undefined && !abort.signal.aborted; page = wantedPage()) {
-        const cursor = cursors[page];
-        if (cursor === undefined) break;
-        const { documents, next } = await ask({ query, sort, limit: PAGE, cursor }, abort.signal);
+        const cursor = cursors.get(page);
+        const beginning = cursor === undefined ? { skip: boundsOf(page)[0] } : { cursor };
+        const { documents, next } = await ask({ query, sort, limit: PAGE, ...beginning }, abort.signal);
         pages.set(page, documents);
-        cursors[page + 1] = next;
+        if (next !== undefined) cursors.set(page + 1, next);
         forget(page);
         failure.value = undefined;
         news.value += 1;
