@@ -2,8 +2,15 @@
 import { createHash } from 'node:crypto';
 import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fromRandomAccessReaderPromise, RandomAccessReader } from 'yauzl';
-import type { ArchiveStore, ByteRange, WrittenObject } from './archive-store/archive-store.js';
+import {
+  ObjectMissingError,
+  StoreUnavailableError,
+  type ArchiveStore,
+  type ByteRange,
+  type WrittenObject,
+} from './archive-store/archive-store.js';
 import { JobFailedError } from './job/job-failure.js';
 import type { ZipContents } from './zip/write-zip.js';
 
@@ -17,6 +24,7 @@ export interface VerifyOptions {
  * Reads all of it back, unless the store has confirmed every byte, and finds a zip's directory as any reader would.
  * @param contents of a zip; undefined: the archive is of another kind
  * @throws {JobFailedError} `archive-not-verified`
+ * @throws {StoreUnavailableError} it cannot be read, whatever is in it
  */
 export async function verifyArchive(
   store: ArchiveStore,
@@ -33,6 +41,7 @@ export async function verifyArchive(
   if (contents === undefined) return;
   const entries = await countEntries(store, key, written.size, options).catch((cause: unknown) => {
     if (options.signal.aborted) throw options.signal.reason;
+    if (cause instanceof StoreUnavailableError) throw cause;
     throw notVerified('its central directory cannot be read', cause);
   });
   if (entries !== contents.entries) {
@@ -54,15 +63,39 @@ async function readBack(
   range: ByteRange | undefined,
   { signal, onBytes }: VerifyOptions,
 ): Promise<{ size: number; sha256?: string }> {
-  const hash = createHash('sha256');
-  let size = 0;
-  for await (const piece of await store.read(key, range, signal)) {
-    const bytes = piece as Buffer;
-    hash.update(bytes);
-    size += bytes.length;
-    onBytes(bytes.length);
+  let told = 0;
+  return untilRead(key, signal, async () => {
+    const hash = createHash('sha256');
+    let size = 0;
+    for await (const piece of await store.read(key, range, signal)) {
+      const bytes = piece as Buffer;
+      hash.update(bytes);
+      size += bytes.length;
+      if (size > told) onBytes(size - told);
+      told = Math.max(told, size);
+    }
+    return { size, sha256: hash.digest('hex') };
+  });
+}
+
+/** Times that it is begun again when the connection broke: what was written is no worse for that. */
+const READ_RETRIES = 5;
+/** Milliseconds before the first of them; doubles. */
+const FIRST_PAUSE = 100;
+
+async function untilRead<T>(key: string, signal: AbortSignal, read: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await read();
+    } catch (cause) {
+      signal.throwIfAborted();
+      // A store that is away has been waited for.
+      if (cause instanceof ObjectMissingError || cause instanceof StoreUnavailableError) throw cause;
+      if (tries === READ_RETRIES)
+        throw new StoreUnavailableError(`the archive store broke off each time that ${key} was read`, { cause });
+      await sleep(FIRST_PAUSE * 2 ** tries);
+    }
   }
-  return { size, sha256: hash.digest('hex') };
 }
 
 /** As the end of the zip says; that the directory itself is right is seen by its digest. */
@@ -79,12 +112,13 @@ function createRangeReader(store: ArchiveStore, key: string, size: number, { sig
 
   const fill = async (position: number, length: number): Promise<void> => {
     const end = Math.min(size, position + Math.max(length, WINDOW)) - 1;
-    const pieces: Buffer[] = [];
-    for await (const piece of await store.read(key, { start: position, end }, signal)) {
-      pieces.push(piece as Buffer);
-      onBytes((piece as Buffer).length);
-    }
-    window = { start: position, bytes: Buffer.concat(pieces) };
+    const bytes = await untilRead(key, signal, async () => {
+      const pieces: Buffer[] = [];
+      for await (const piece of await store.read(key, { start: position, end }, signal)) pieces.push(piece as Buffer);
+      return Buffer.concat(pieces);
+    });
+    onBytes(bytes.length);
+    window = { start: position, bytes };
   };
   const readInto = async (buffer: Buffer, offset: number, length: number, position: number): Promise<void> => {
     const isHeld = position >= window.start && position + length <= window.start + window.bytes.length;

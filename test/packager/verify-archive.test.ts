@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { ArchiveStore, ByteRange, WrittenObject } from '../../packager/archive-store/archive-store.js';
 import { openFolderArchiveStore } from '../../packager/archive-store/folder-archive-store.js';
+import { openS3ArchiveStore } from '../../packager/archive-store/s3-archive-store.js';
 import { verifyArchive } from '../../packager/verify-archive.js';
 import type { ZipContents } from '../../packager/zip/write-zip.js';
+import { describeOn, startRadosgw, startTcpProxy } from '../servers/index.js';
 import { from, makeZip, storedEntry } from './zip/entries.js';
 
 const KEY = 'dumps/d1/1/a.zip';
@@ -36,6 +38,34 @@ async function verify(expected: WrittenObject, of: ZipContents | undefined = con
   await verifyArchive(store, KEY, expected, of, options);
   return read;
 }
+
+describeOn('radosgw', 'an archive in S3', () => {
+  test('whose reading breaks off is read again, and is no worse for that', async () => {
+    const server = await startRadosgw();
+    const proxy = await startTcpProxy(server.port);
+    const far = openS3ArchiveStore({
+      bucket: await server.createBucket(),
+      endpoint: `http://127.0.0.1:${proxy.port}`,
+      region: server.region,
+      credentials: { accessKeyId: server.accessKeyId, secretAccessKey: server.secretAccessKey },
+    });
+    try {
+      const { size, sha256 } = await far.write(KEY, await store.read(KEY), { mediaType: 'application/zip' });
+      expect({ size, sha256 }).toEqual(written);
+      const connections = proxy.connections();
+      proxy.cutAt(proxy.bytes() + size / 2);
+      let read = 0;
+      const options = { signal: new AbortController().signal, onBytes: (bytes: number) => void (read += bytes) };
+      await verifyArchive(far, KEY, written, contents, options);
+      expect(proxy.connections()).toBeGreaterThan(connections);
+      expect(read).toBeGreaterThanOrEqual(size);
+    } finally {
+      await far.close();
+      await proxy.close();
+      await server.close();
+    }
+  }, 120_000);
+});
 
 async function flip(position: number): Promise<void> {
   const file = await open(join(folder, KEY), 'r+');
