@@ -141,6 +141,16 @@ async function throttled(page: Page, latency: number): Promise<CDPSession> {
 async function searches(browser: Browser, { url }: FreshApiServer, key: string): Promise<Figure[]> {
   const { page, close } = await visit(browser, url, '/collections/sotu', { key });
   await page.locator('#found').waitFor();
+  let underWay = 0;
+  page.on('request', () => (underWay += 1));
+  for (const end of ['requestfinished', 'requestfailed'] as const)
+    page.on(end as 'requestfinished', () => (underWay -= 1));
+  /** Highlights and facets follow the results. */
+  const quiet = async (): Promise<void> => {
+    do await page.waitForTimeout(500);
+    while (underWay > 0);
+  };
+  await quiet();
   const fromKey: number[] = [];
   const fromQuestion: number[] = [];
   const words = ['railroad', 'canal', 'treaty', 'slavery', 'congress', 'war', 'peace', 'gold', 'silver', 'bank'];
@@ -165,7 +175,7 @@ async function searches(browser: Browser, { url }: FreshApiServer, key: string):
     );
     fromKey.push(at - typed);
     fromQuestion.push(at - asked);
-    await page.waitForLoadState('networkidle');
+    await quiet();
   }
   await close();
   return [

@@ -33,6 +33,8 @@ import {
 
 /** Milliseconds after the last key stroke. */
 const TYPING_PAUSE = 50;
+/** Milliseconds for which somebody who types on is given way. */
+const GIVING_WAY = 100;
 const FEW_VALUES = 8;
 const MANY_VALUES = 100;
 
@@ -255,16 +257,20 @@ function NarrowDown({ explored, wish, answered, change }: NarrowDownProps) {
     if (answered === undefined) return;
     const abort = new AbortController();
     const sizeOf = (field: string): number => (widened.includes(field) ? MANY_VALUES : FEW_VALUES);
-    overviewOf({ explored, wish: answered, sizeOf, step }, abort.signal).then(
-      (next) => {
+    const ask = async (): Promise<void> => {
+      try {
+        const next = await overviewOf({ explored, wish: answered, sizeOf, step }, abort.signal);
         if (!abort.signal.aborted) setOverview(next);
-      },
-      (error: unknown) => {
+      } catch (error) {
         // What is wrong with the query is told where its results would be.
         if (!abort.signal.aborted) knownError(error);
-      },
-    );
-    return () => abort.abort();
+      }
+    };
+    const timer = setTimeout(() => void ask(), overview === undefined ? 0 : GIVING_WAY);
+    return () => {
+      clearTimeout(timer);
+      abort.abort();
+    };
   }, [about]);
   return (
     <aside class="narrow-down" aria-label="Narrow down">

@@ -11,6 +11,8 @@ const FIRST = 20;
 const PAGE = 100;
 /** Pages that are kept: more of them are asked for again when the user comes back. */
 const KEPT = 100;
+/** Milliseconds for which somebody who types on is given way: highlights keep the database longer than the search did. */
+const GIVING_WAY = 150;
 /** Documents whose highlights are asked for at a time. */
 const HIGHLIGHTED = 12;
 
@@ -61,6 +63,7 @@ export async function find({ collection, query, sort, hasWords, signal: given }:
   const failure = signal<RefusedError | UnreachableError | undefined>(undefined);
   let shown: [number, number] = [0, 0];
   let busy = { pages: false, highlights: false };
+  let timer: ReturnType<typeof setTimeout> | undefined;
 
   const document = (index: number): FoundDocument | undefined =>
     pages.get(pageOf(index))?.[index - boundsOf(pageOf(index))[0]];
@@ -141,8 +144,12 @@ export async function find({ collection, query, sort, hasWords, signal: given }:
     show(start, end) {
       shown = [start, end];
       void loadPages();
-      void loadHighlights();
+      clearTimeout(timer);
+      timer = setTimeout(() => void loadHighlights(), GIVING_WAY);
     },
-    close: () => abort.abort(),
+    close() {
+      clearTimeout(timer);
+      abort.abort();
+    },
   };
 }
