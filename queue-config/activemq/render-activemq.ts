@@ -119,11 +119,12 @@ ${tls ? TLS_VARIABLES : ''}  The schema of the file takes no placeholder where a
       <policyMap>
         <policyEntries>
           <!-- Progress queues. Unread events expire, the empty queue goes. fileQueueCursor: what the memory does not hold waits in the
-               temporary store. With all of it in memory (vmQueueCursor) unread events could fill it, and above 110% nothing expires any
-               more that nobody reads; the stock cursor sends persistent messages before older non-persistent ones, which would hand
+               temporary store, from a quarter of the limit on, since a short event takes twice as much as the broker counts for
+               it. With all of it in memory (vmQueueCursor) unread events could fill it, and above 110% nothing expires any more that
+               nobody reads; the stock cursor sends persistent messages before older non-persistent ones, which would hand
                \`Complete\` out before the progress ahead of it. -->
           <policyEntry queue="package.>" gcInactiveDestinations="true" inactiveTimeoutBeforeGC="${idleQueueMs}"
-            expireMessagesPeriod="${expiryMs}" maxPageSize="400" producerFlowControl="false">
+            expireMessagesPeriod="${expiryMs}" maxPageSize="400" cursorMemoryHighWaterMark="25" producerFlowControl="false">
             <deadLetterStrategy>
               <sharedDeadLetterStrategy processExpired="false" processNonPersistent="false"/>
             </deadLetterStrategy>

@@ -282,7 +282,7 @@ for (const [server, flavour] of [
         expect(read.drained).toBeGreaterThanOrEqual(100);
         await port.close();
         const isEmpty = async (): Promise<boolean> => ((await small.queue(name))?.size ?? 0) === 0;
-        await waitUntil('they have expired', isEmpty, { deadlineMs: 60_000 });
+        await waitUntil('they have expired', isEmpty, { deadlineMs: 120_000 });
       } finally {
         await small.close();
       }
