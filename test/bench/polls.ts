@@ -133,14 +133,11 @@ async function latencies(): Promise<void> {
 }
 
 /** The same round trip as that of the held connection, as any program makes it that uses the STOMP client library. */
-const sendThroughPort = (broker: Broker): Promise<void> =>
-  broker.publish({
-    destination: eventsOf('bench'),
-    headers: {},
-    body: 'Progress: 1%',
-    persistent: true,
-    expires: Date.now() + 1_000,
-  });
+function sendThroughPort(broker: Broker): Promise<void> {
+  const destination = eventsOf('bench');
+  const expires = Date.now() + 1_000;
+  return broker.publish({ destination, headers: {}, body: 'Progress: 1%', persistent: true, expires });
+}
 
 /** A dump asked for, and polled without a pause until a packager has taken it. */
 async function untilAccepted(miner: Miner, client: PlainClient): Promise<number> {
