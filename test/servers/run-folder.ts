@@ -7,12 +7,12 @@ const NAME = /^adit-[a-z0-9]+-(\d+)-/;
 
 /**
  * A new empty folder under the system's temporary folder, named after this process; `remove` deletes it. Folders whose
- * process is gone (a test run that was killed) are deleted on the way.
+ * process is gone (a test run that was killed) are deleted on the way. What servers have left to end may still be writing: it is tried again for half a minute.
  */
 export function makeRunFolder(server: string): { path: string; remove(): void } {
   removeOrphans();
   const path = mkdtempSync(join(tmpdir(), `adit-${server}-${process.pid}-`));
-  return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }) };
+  return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 15, retryDelay: 250 }) };
 }
 
 function removeOrphans(): void {
