@@ -44,14 +44,11 @@ export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit):
     const formats = await wanted(request, owned);
     const container = containerOf(request) ?? DEFAULT_CONTAINER;
     const dump = queryParam(request, 'since') ?? null;
-    const hasFormats = requireFormats(knex, { id }, formats);
-    // Whoever awaits it hears of the failure; a dump that is already there is answered in any case.
-    hasFormats.catch(() => undefined);
     const [docset, newest] = await Promise.all([owned, parts.store.newest(id, { formats, container, since: dump })]);
     const compare = async (since: string): Promise<DeltaCounts> =>
       countDelta(knex, docset.id, await findEarlier(parts, knex, { docset, formats, dump: since }));
     const since = dump === null ? null : { dump, compare: () => compare(dump) };
-    return { docset, formats, container, since, newest, hasFormats };
+    return { docset, formats, container, since, newest };
   };
   /** The newest dump. Where the request names formats: of these, a zip and of the whole docset unless it says otherwise. */
   const findDump = async (request: Request, caller: Caller): Promise<Dump> => {
@@ -85,7 +82,7 @@ export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit):
       handler: async (request, caller) => {
         const found = await lookUp(request, caller);
         const force = queryParam(request, 'force') === 'true';
-        const check = (): Promise<void> => found.hasFormats;
+        const check = (): Promise<void> => requireFormats(knex, found.docset, found.formats);
         const place = { owner: caller.id, limit: caller.quota.dumpsAtOnce };
         const asked = await requestDump(parts, { ...found, check, force, place, traceparent: traceparentOf(request) });
         return statusAnswer(parts, await waitUntilDone(parts, asked, request), caller);
