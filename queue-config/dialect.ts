@@ -30,6 +30,18 @@ export interface Dialect {
   readonly drain: DrainRules;
 }
 
+/**
+ * A NACK of everything that was delivered on a connection and not acknowledged. A message is known by its subscription's name, and the
+ * subscription has ended, so another one takes its name, to a queue on which nothing ever comes.
+ */
+export interface RefuseAll {
+  silentQueue(): string;
+  /** Of the SUBSCRIBE to it. */
+  readonly subscribeHeaders: Readonly<Record<string, string>>;
+  /** What stands for every message in the NACK, by what stands for one of them (its header `ack`). */
+  everything(ack: string): string;
+}
+
 /** How a drain of a queue is told where the end is, and what becomes of the messages on the way. */
 export type DrainRules = {
   /**
@@ -40,12 +52,14 @@ export type DrainRules = {
   /** `client`: an acknowledgement holds for all before it as well. */
   readonly ack: 'client' | 'client-individual';
   /**
-   * How it ends. Messages that came behind the end go back with an UNSUBSCRIBE; or they would stay ours after it, so that it will
-   * do only where there are none, and the connection has to end otherwise.
+   * How it ends. Messages that came behind the end go back with an UNSUBSCRIBE; or they stay ours after it, and have to be given back
+   * by a NACK of everything.
    */
-  readonly leave: 'unsubscribe' | 'unsubscribe-with-empty-hands';
+  readonly leave: 'unsubscribe' | RefuseAll;
   /** Where a message is confirmed and kept nowhere: its receipt says that everything before it has been answered. */
   readonly nowhere?: string;
+  /** What is said in the ERROR that takes the place of a message which was under way when its subscription ended. */
+  readonly stray?: RegExp;
 } & (
   | {
       /** A message that the broker sends after the last one; it is not acknowledged. */

@@ -12,6 +12,7 @@ import {
   type ReceivedMessage,
 } from './broker.js';
 import type { Destination } from './destinations.js';
+import { giveBackHeaders, leaveNothing } from './give-back.js';
 import { patience } from './patience.js';
 import { received } from './received.js';
 import type { StompConnection, Subscription } from './stomp-connection.js';
@@ -109,16 +110,17 @@ async function readFrom(
     }
     const acknowledged = acknowledgeConfirmed(connection, done);
     guests.stay();
-    if (kind === 'end' && rules.leave === 'unsubscribe') {
+    if (rules.leave !== 'unsubscribe') {
+      const isEmptyHanded = kind === 'end' && guests.count() === 0 && inbox.isEmpty();
+      await leaveNothing(connection, rules.leave, { subscription, acknowledged, isEmptyHanded, last: message });
+    } else if (kind === 'end') {
       const left = Promise.all([acknowledged, subscription.end()]);
       if (onUnconfirmed === undefined) await left;
       else endUnconfirmed(connection, left, onUnconfirmed);
     } else {
-      await endWithConnection(connection, {
-        subscription,
-        acknowledged,
-        isEmptyHanded: kind === 'end' && guests.count() === 0 && inbox.isEmpty(),
-      });
+      await acknowledged;
+      // What was sent to us beyond goes back to the queue, as our fence would not.
+      await connection.close();
     }
     return { drained: read.messages, isComplete: kind === 'end' };
   }
@@ -136,19 +138,6 @@ function endUnconfirmed(
   });
 }
 
-/** Where an UNSUBSCRIBE is not safe, or not the end: the connection ends as well, unless nothing more can have come on it. */
-async function endWithConnection(
-  connection: StompConnection,
-  end: { subscription: Subscription; acknowledged: Promise<void>; isEmptyHanded: boolean },
-): Promise<void> {
-  const { subscription, acknowledged, isEmptyHanded } = end;
-  // What comes while it is on its way fails it, and with it the connection; all of ours is acknowledged by then.
-  const left = isEmptyHanded ? leave(connection, subscription).catch(() => undefined) : undefined;
-  await Promise.all([acknowledged, left]);
-  // What was sent to us beyond goes back to the queue.
-  if (!connection.lost.aborted && (!isEmptyHanded || connection.hasStrays())) await connection.close();
-}
-
 /** Those of `messages` with whose acknowledgement all of them are acknowledged. */
 const toAcknowledge = ({ dialect }: StompConnection, messages: readonly IMessage[]): readonly IMessage[] =>
   dialect.drain.ack === 'client' ? messages.slice(-1) : messages;
@@ -163,13 +152,6 @@ async function acknowledgeConfirmed(connection: StompConnection, messages: reado
   for (const message of all.slice(0, -1)) connection.ackUnconfirmed(message);
   const last = all.at(-1);
   if (last !== undefined) await connection.ack(last);
-}
-
-/** Ends the subscription, and waits for what comes after its end. */
-async function leave(connection: StompConnection, subscription: Subscription): Promise<void> {
-  await subscription.end();
-  const { nowhere } = connection.dialect.drain;
-  if (nowhere !== undefined) await connection.send(nowhere, {}, '');
 }
 
 type Kind = 'message' | 'end' | 'other-fence';
@@ -200,15 +182,13 @@ function subscribeForDrain(
 
 /** Others' fences. Given back at once, they would come again at once. */
 function keepGuests(connection: StompConnection) {
-  const { drain: rules } = connection.dialect;
-  const headers = rules.end === 'fence' ? rules.giveBackHeaders : undefined;
   const timers = new Set<NodeJS.Timeout>();
   return {
     keepForAMoment(fence: IMessage): void {
       const timer = setTimeout(
         () => {
           timers.delete(timer);
-          connection.giveBack(fence, headers);
+          connection.giveBack(fence, giveBackHeaders(connection));
         },
         1 + Math.random() * (PAUSE - 1),
       );

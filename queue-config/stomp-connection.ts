@@ -42,7 +42,9 @@ export interface StompConnection {
   ackUnconfirmed(message: IMessage): void;
   /** NACK without a receipt. What a broker makes of it is the broker's own: see its dialect. */
   giveBack(message: IMessage, headers?: Readonly<Record<string, string>>): void;
-  /** True where a message came after the end of its subscription: it is ours until the connection ends. */
+  /** The same by what stands for it, or for several: see `RefuseAll`. */
+  giveBackById(id: string, subscription: string, headers?: Readonly<Record<string, string>>): void;
+  /** True where a message, or the ERROR in its place, came after the end of its subscription. */
   hasStrays(): boolean;
   /**
    * DISCONNECT; resolves with its receipt, by which everything before it is confirmed as well (STOMP 1.2, "DISCONNECT").
@@ -75,6 +77,7 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
   let isCutByPeer = false;
   let socketError: Error | undefined;
   let hasStrays = false;
+  let dialect: Dialect | undefined;
   let counter = 0;
 
   const lose = (reason: Error): void => {
@@ -152,6 +155,10 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
         receipt.reject(error);
         return;
       }
+      if (dialect?.drain.stray?.test(frame.body) === true) {
+        hasStrays = true;
+        return;
+      }
       // Not the answer to one frame: nothing on this connection can be trusted further.
       endWait();
       reject(error);
@@ -181,7 +188,6 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
   client.activate();
   const frame = await connected;
 
-  let dialect: Dialect;
   try {
     dialect = dialectOf(frame.headers['server'] ?? '', options.dialect);
   } catch (error) {
@@ -221,6 +227,7 @@ export async function connect(address: BrokerAddress, options: ConnectionOptions
     giveBack: (message, headers) => {
       if (!gone.signal.aborted) message.nack({ ...headers });
     },
+    giveBackById: (id, subscription, headers) => client.nack(id, subscription, { ...headers }),
     hasStrays: () => hasStrays,
     async close() {
       if (gone.signal.aborted) throw gone.signal.reason;

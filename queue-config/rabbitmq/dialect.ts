@@ -1,7 +1,8 @@
 /** How to speak to RabbitMQ. */
+import { randomUUID } from 'node:crypto';
 import { DEAD_LETTERS, DELETE_REQUESTS, LARGE_PACKAGE_REQUESTS, PACKAGE_REQUESTS } from '../destinations.js';
 import type { Dialect } from '../dialect.js';
-import { DEAD_LETTERS_EXCHANGE, physicalName, REQUESTS_EXCHANGE, routingKey } from './names.js';
+import { DEAD_LETTERS_EXCHANGE, physicalName, PROGRESS_PREFIX, REQUESTS_EXCHANGE, routingKey } from './names.js';
 
 const PERMANENT: readonly string[] = [PACKAGE_REQUESTS, LARGE_PACKAGE_REQUESTS, DELETE_REQUESTS, DEAD_LETTERS];
 
@@ -35,9 +36,16 @@ export const rabbitmq: Dialect = {
     subscribeHeaders: (_fence, batch) => ({ 'prefetch-count': String(2 * batch) }),
     // One by one, since others' fences among them are not ours to acknowledge.
     ack: 'client-individual',
-    leave: 'unsubscribe-with-empty-hands',
+    leave: {
+      silentQueue: () => `/queue/${PROGRESS_PREFIX}${randomUUID()}`,
+      // It goes with the subscription. `client`: a NACK is of all up to the one that it names.
+      subscribeHeaders: { ack: 'client', 'auto-delete': 'true' },
+      // The last part is AMQP's delivery tag, and 0 is all of them (AMQP 0-9-1, basic.nack).
+      everything: (ack) => ack.replace(/\d+$/, '0'),
+    },
     // A message that was under way during the UNSUBSCRIBE becomes an ERROR behind its receipt.
     nowhere: '/amq/queue/adit.nowhere',
+    stray: /^There is no current subscription with tag /,
     end: 'fence',
     // The configuration makes a dead letter of what is refused without it.
     giveBackHeaders: { requeue: 'true' },

@@ -18,18 +18,36 @@ export interface TcpProxy {
   /** Breaks every connection that stands once so many bytes have passed since the start, both directions together. */
   cutAt(bytes: number): void;
   resume(): void;
+  /** Shown all that comes from the other side, from now on. */
+  watch(onText: (text: string) => void): void;
   close(): Promise<void>;
 }
 
-/** Listens on a port of loopback, by default a free one, and passes everything on to `port`. */
-export async function startTcpProxy(port: number, own = 0): Promise<TcpProxy> {
+/**
+ * Listens on a port of loopback, by default a free one, and passes everything on to `port`.
+ * @param lingerMs how much later it passes on that a connection has ended
+ */
+export async function startTcpProxy(port: number, own = 0, { lingerMs = 0 } = {}): Promise<TcpProxy> {
   const pairs = new Set<[Socket, Socket]>();
   let bytes = 0;
   let connections = 0;
   let stalled = false;
   let limit = Infinity;
   let cutLimit = Infinity;
-  const server = createServer({ noDelay: true }, (near) => {
+  let watcher: ((text: string) => void) | undefined;
+  const lingering = new Set<NodeJS.Timeout>();
+  const later = (end: () => void): void => {
+    if (lingerMs === 0) {
+      end();
+      return;
+    }
+    const timer = setTimeout(() => {
+      lingering.delete(timer);
+      end();
+    }, lingerMs);
+    lingering.add(timer);
+  };
+  const server = createServer({ noDelay: true, allowHalfOpen: lingerMs > 0 }, (near) => {
     connections += 1;
     const far = connect({ port, host: '127.0.0.1', noDelay: true });
     const pair: [Socket, Socket] = [near, far];
@@ -42,15 +60,18 @@ export async function startTcpProxy(port: number, own = 0): Promise<TcpProxy> {
           cut();
           return;
         }
+        if (from === far) watcher?.(chunk.toString());
         to.write(chunk);
         if (bytes > limit) stall();
       });
-      from.on('end', () => to.end());
+      from.on('end', () => later(() => to.end()));
       // An error is followed by 'close', which ends the other side.
       from.on('error', () => undefined);
       from.on('close', () => {
-        to.destroy();
-        pairs.delete(pair);
+        later(() => {
+          to.destroy();
+          pairs.delete(pair);
+        });
       });
       if (stalled) from.pause();
     }
@@ -79,6 +100,9 @@ export async function startTcpProxy(port: number, own = 0): Promise<TcpProxy> {
     cutAt(wanted) {
       cutLimit = wanted;
     },
+    watch(onText) {
+      watcher = onText;
+    },
     resume() {
       stalled = false;
       limit = Infinity;
@@ -86,6 +110,7 @@ export async function startTcpProxy(port: number, own = 0): Promise<TcpProxy> {
     },
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));
+      for (const timer of lingering) clearTimeout(timer);
       cut();
       await closed;
     },
