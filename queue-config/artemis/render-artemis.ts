@@ -194,7 +194,8 @@ ${permissions({
       <!-- Progress queues. No message lives longer than max-expiry-delay, whatever its sender says or leaves out; with an
            expiry-delay beside it, one that asks for more would get it. A drain that breaks
            off gives back what it had for as often as it takes (-1). One drain at a time (exclusive). The empty queue goes, also
-           where nobody has ever read from it (skip-usage-check). -->
+           where nobody has ever read from it (skip-usage-check). There may be very many, each of few messages: with the buffer of 8192
+           entries that a queue has otherwise, each would take 32 KiB more. -->
       <address-setting match="package/#">
         <max-expiry-delay>${eventTtlMs}</max-expiry-delay>
         <max-delivery-attempts>-1</max-delivery-attempts>
@@ -207,6 +208,7 @@ ${permissions({
         <auto-delete-queues-skip-usage-check>true</auto-delete-queues-skip-usage-check>
         <auto-delete-addresses>true</auto-delete-addresses>
         <auto-delete-addresses-delay>0</auto-delete-addresses-delay>
+        <initial-queue-buffer-size>16</initial-queue-buffer-size>
         <auto-delete-addresses-skip-usage-check>true</auto-delete-addresses-skip-usage-check>
       </address-setting>
       <!-- Work queues. A request on which packagers die is a dead letter after ten of them; Adit gives it up earlier. -->

@@ -10,7 +10,7 @@ import type { ServerName } from '../servers/installed.js';
 import { startRabbitMQ } from '../servers/rabbitmq.js';
 import { buildBroker, removeBuild, startBrokerProcess } from './embedded-broker-process.js';
 
-/** Queues at a time; `npm run test:brokers:long` has 50,000. */
+/** Queues at a time that the suite makes; `npm run test:brokers:long` has 50,000. */
 export const MANY_QUEUES = Number(process.env['MANY_QUEUES'] ?? 300);
 
 export type Transport = 'stomp' | 'ws' | 'stomp+ssl' | 'wss';
@@ -40,7 +40,8 @@ export interface BrokerRow {
   readonly afterRefusal: 'a dead letter' | 'delivered again' | 'lost';
   /** Of what was acknowledged just before a `kill -9`. Adit knows what it has seen by the sequence of events. */
   readonly afterKill: 'nothing comes back' | 'the last of it may come again';
-  start(): Promise<RunningBroker>;
+  /** @param queues that its memory has to have room for at a time */
+  start(queues?: number): Promise<RunningBroker>;
 }
 
 export type BrokerKey = 'embedded' | 'activemq' | 'activemq-debian' | 'artemis' | 'rabbitmq';
@@ -64,7 +65,7 @@ export const BROKERS: Readonly<Record<BrokerKey, BrokerRow>> = {
     hasRights: true,
     afterRefusal: 'a dead letter',
     afterKill: 'nothing comes back',
-    start: () => startClassic('maven'),
+    start: (queues) => startClassic('maven', queues),
   },
   'activemq-debian': {
     title: 'ActiveMQ Classic 5.17',
@@ -74,7 +75,7 @@ export const BROKERS: Readonly<Record<BrokerKey, BrokerRow>> = {
     hasRights: true,
     afterRefusal: 'a dead letter',
     afterKill: 'nothing comes back',
-    start: () => startClassic('debian'),
+    start: (queues) => startClassic('debian', queues),
   },
   artemis: {
     title: 'ActiveMQ Artemis',
@@ -98,8 +99,8 @@ export const BROKERS: Readonly<Record<BrokerKey, BrokerRow>> = {
   },
 };
 
-/** In MiB, where each of them takes so many KiB. */
-const heapOfQueues = (kibibytes: number): number => Math.ceil((MANY_QUEUES * kibibytes) / 1024);
+/** In MiB, where each of them takes so many KiB. A heap that is full is searched for garbage without end, and nobody is answered. */
+const heapOf = (queues: number, kibibytes: number): number => Math.ceil((queues * kibibytes) / 1024);
 
 async function startRabbit(): Promise<RunningBroker> {
   const rabbitmq = await startRabbitMQ({ tls: true });
@@ -120,8 +121,8 @@ async function startRabbit(): Promise<RunningBroker> {
   };
 }
 
-async function startClassic(flavour: ActiveMQFlavour): Promise<RunningBroker> {
-  const activemq = await startActiveMQ({ flavour, tls: flavour === 'maven', heapMiB: 256 + heapOfQueues(20) });
+async function startClassic(flavour: ActiveMQFlavour, queues = MANY_QUEUES): Promise<RunningBroker> {
+  const activemq = await startActiveMQ({ flavour, tls: flavour === 'maven', heapMiB: 256 + heapOf(queues, 20) });
   return {
     get pid() {
       return activemq.pid;
@@ -139,8 +140,8 @@ async function startClassic(flavour: ActiveMQFlavour): Promise<RunningBroker> {
   };
 }
 
-async function startArtemisBroker(): Promise<RunningBroker> {
-  const artemis = await startArtemis({ heapMiB: 384 + heapOfQueues(50) });
+async function startArtemisBroker(queues = MANY_QUEUES): Promise<RunningBroker> {
+  const artemis = await startArtemis({ heapMiB: 384 + heapOf(queues, 40) });
   return {
     get pid() {
       return artemis.pid;
