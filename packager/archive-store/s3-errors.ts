@@ -23,6 +23,20 @@ export function isConflict(error: unknown): boolean {
   return error instanceof S3ServiceException && error.$metadata.httpStatusCode === 409;
 }
 
+/** Statuses that the same request would be answered with again. */
+const FINAL = new Set([400, 404, 405, 409, 411, 412, 416, 501]);
+
+/** True where the store has understood the request, and would not answer it otherwise. */
+export function isAnswer(error: unknown): boolean {
+  if (!(error instanceof S3ServiceException) || error.name === 'RequestTimeout') return false;
+  return FINAL.has(error.$metadata.httpStatusCode ?? 0);
+}
+
+/** 403: it may not be done, or was signed with a wrong secret, or at a wrong time. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof S3ServiceException && error.$metadata.httpStatusCode === 403;
+}
+
 /** 501: the store does not know this feature. */
 export function isNotImplemented(error: unknown): boolean {
   return error instanceof S3ServiceException && error.$metadata.httpStatusCode === 501;

@@ -1,5 +1,6 @@
 /** How long a store that is away is waited for: the SDK's own tries are over within a second. */
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
+import { isAnswer, isRefusal } from './s3-errors.js';
 
 type Strategy = Extract<NonNullable<S3ClientConfig['retryStrategy']>, { refreshRetryTokenForRetry: unknown }>;
 type Token = Awaited<ReturnType<Strategy['acquireInitialRetryToken']>>;
@@ -24,12 +25,15 @@ export function patientStrategy(patience: number): Strategy {
   let awaySince: number | undefined;
   return {
     acquireInitialRetryToken: () => Promise.resolve(tokenOf(0)),
-    refreshRetryTokenForRetry(token, { errorType }) {
+    refreshRetryTokenForRetry(token, { errorType, error }) {
       const tries = token.getRetryCount() + 1;
-      if (errorType === 'CLIENT_ERROR') awaySince = undefined;
+      // Where our clock is four minutes off, the SDK corrects it by each answer, and takes every error for worth another try.
+      // A refusal is: once.
+      const isFinal = errorType === 'CLIENT_ERROR' || isAnswer(error) || (isRefusal(error) && tries > 1);
+      if (isFinal) awaySince = undefined;
       else awaySince ??= performance.now();
       const isAwayForLong = performance.now() - (awaySince ?? 0) > patience;
-      if (errorType === 'CLIENT_ERROR' || tries >= (isAwayForLong ? FEWEST : MOST)) {
+      if (isFinal || tries >= (isAwayForLong ? FEWEST : MOST)) {
         return Promise.reject(new Error('that was the last try'));
       }
       return Promise.resolve(tokenOf(tries));

@@ -1,11 +1,14 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { StoreUnavailableError, type ArchiveStore } from '../../packager/archive-store/archive-store.js';
 import { openS3ArchiveStore } from '../../packager/archive-store/s3-archive-store.js';
 import { partSizes } from '../../packager/archive-store/parts.js';
-import { describeOn, startRadosgw, startTcpProxy, type Radosgw, type TcpProxy } from '../servers/index.js';
+import { clockAhead, describeOn, startRadosgw, startTcpProxy, type Radosgw, type TcpProxy } from '../servers/index.js';
 import { archiveStoreSuite } from './archive-store-suite.js';
 
 const MIB = 1024 * 1024;
@@ -155,6 +158,44 @@ describeOn('radosgw', 'archives in S3', () => {
     expect(await store.listUnfinished('dumps/gone/')).toEqual([]);
     await store.close();
   }, 120_000);
+});
+
+describeOn(['radosgw', 'faketime'], 'archives in S3, for a packager whose clock is wrong', () => {
+  const PROGRAM = fileURLToPath(new URL('./store-process.ts', import.meta.url));
+  let server: Radosgw;
+  beforeAll(async () => {
+    server = await startRadosgw();
+  }, 120_000);
+  afterAll(() => server.close());
+
+  // The SDK takes what a store answers to a wrong clock for a fault that passes.
+  test.each([600, -600])(
+    'by %s seconds: what is not there, or is refused, is not asked for again and again',
+    async (seconds) => {
+      const { endpoint, region, accessKeyId, secretAccessKey } = server;
+      const config = {
+        bucket: await server.createBucket(),
+        endpoint,
+        region,
+        credentials: { accessKeyId, secretAccessKey },
+      };
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        ['--import', 'tsx', PROGRAM, JSON.stringify(config)],
+        {
+          env: { ...process.env, ...clockAhead(seconds) },
+        },
+      );
+      const { ms, ...found } = JSON.parse(stdout) as { ms: number };
+      expect(found).toEqual({
+        isThere: false,
+        wrote: [true, false],
+        refused: expect.stringContaining('SignatureDoesNotMatch'),
+      });
+      expect(ms).toBeLessThan(5_000);
+    },
+    180_000,
+  );
 });
 
 describe('the parts of an upload', () => {
