@@ -52,9 +52,11 @@ const fromRow = (row: Row): Docset => ({
  */
 export async function findDocset(knex: Knex, id: string): Promise<Docset> {
   const docset = await findEvenDeleted(knex, id);
-  if (docset?.deleted !== null) throw new ProblemError('docset-not-found', `There is no docset ${id}.`);
+  if (docset?.deleted !== null) throw notFound(id);
   return docset;
 }
+
+const notFound = (id: string): ProblemError => new ProblemError('docset-not-found', `There is no docset ${id}.`);
 
 /** A docset by its id; one that was deleted has no members any more. */
 export async function findEvenDeleted(knex: Knex, id: string): Promise<Docset | undefined> {
@@ -67,6 +69,44 @@ export async function ownDocset(knex: Knex, id: string, caller: Caller): Promise
   const docset = await findDocset(knex, id);
   if (docset.owner !== caller.id) throw new ProblemError('not-your-docset');
   return docset;
+}
+
+/** What others need to know of a docset to work on it. */
+export type DocsetFacts = Pick<Docset, 'id' | 'owner' | 'collection_id' | 'revision' | 'members' | 'deleted'>;
+
+/** The facts as columns of a larger statement over `docsets as s`; {@link ownDocsetOf} reads its row. */
+export const DOCSET_FACTS = {
+  'docset.id': 's.id',
+  'docset.owner': 's.owner',
+  'docset.collection_id': 's.collection_id',
+  'docset.revision': 's.revision',
+  'docset.members': 's.members',
+  'docset.deleted': 's.deleted',
+} satisfies Record<`docset.${keyof DocsetFacts}`, `s.${keyof DocsetFacts}`>;
+
+/** Null throughout: there is no such docset. */
+export interface DocsetFactsRow {
+  'docset.id': string | null;
+  'docset.owner': string;
+  'docset.collection_id': string;
+  'docset.revision': number;
+  /** A bigint, which comes as text. */
+  'docset.members': string;
+  'docset.deleted': Date | null;
+}
+
+/** @throws {ProblemError} `docset-not-found`, `not-your-docset` */
+export function ownDocsetOf(row: DocsetFactsRow | undefined, id: string, caller: Caller): DocsetFacts {
+  if (row === undefined || row['docset.id'] === null || row['docset.deleted'] !== null) throw notFound(id);
+  if (row['docset.owner'] !== caller.id) throw new ProblemError('not-your-docset');
+  return {
+    id,
+    owner: row['docset.owner'],
+    collection_id: row['docset.collection_id'],
+    revision: row['docset.revision'],
+    members: Number(row['docset.members']),
+    deleted: row['docset.deleted'],
+  };
 }
 
 /** A miner's docsets, oldest first. */

@@ -19,7 +19,7 @@ import {
 import { CITATION_TYPES, cite, type CitationFormat } from './citation.js';
 import { countDelta } from './delta.js';
 import { knownAnswer, validatorsOf } from './entity-tag.js';
-import { wantedFormats } from './formats.js';
+import { DEFAULT_FORMATS, namedFormats, requireKnown } from './formats.js';
 import { listingDocument, listingLines, type Since } from './listing.js';
 import { makeDocset } from './make-docset.js';
 import { NDJSON, sendTable } from './send-table.js';
@@ -69,7 +69,8 @@ export function docsetRoutes(parts: Parts): Route[] {
   async function get(request: Request, caller: Caller): Promise<Answer> {
     const docset = await readable(request, caller);
     const since = await sinceOf(request, caller, docset);
-    const formats = await wantedFormats(knex, request, () => Promise.resolve(docset.collection_id));
+    const formats = namedFormats(request) ?? [...DEFAULT_FORMATS];
+    await requireKnown(knex, formats, docset.collection_id);
     const headers = { Vary: 'Accept' };
     if (request.accepts(['application/json', NDJSON]) === NDJSON) {
       const collection = await findCollection(knex, docset.collection_id);

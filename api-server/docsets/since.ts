@@ -1,7 +1,7 @@
 /** The docset that a dump was of, for those that are relative to it. */
 import { ProblemError } from '../http/problems.js';
 import type { Parts } from '../parts.js';
-import { findEvenDeleted, type Docset } from './docsets.js';
+import { findEvenDeleted, type Docset, type DocsetFacts } from './docsets.js';
 
 /**
  * The docset of a dump, with its members.
@@ -21,7 +21,7 @@ export function refuseDeleted(docset: Docset): Docset {
 }
 
 /** @throws {ProblemError} `since-not-comparable` */
-export function refuseOtherCollection(docset: Docset, earlier: Docset): void {
+export function refuseOtherCollection(docset: DocsetFacts, earlier: DocsetFacts): void {
   if (docset.collection_id === earlier.collection_id) return;
   throw new ProblemError(
     'since-not-comparable',

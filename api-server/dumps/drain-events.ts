@@ -36,14 +36,18 @@ export interface Drained {
   changed: Map<string, Dump>;
 }
 
-/** Drains the events of a docset, so many of them at the most. Each batch is acknowledged only after its commit. */
-export async function drainEvents(parts: DumpParts, docset: string): Promise<Drained> {
+/**
+ * Drains the events of a docset, so many of them at the most. Each batch is acknowledged only after its commit.
+ * @param known the dump of it that was just looked up
+ */
+export async function drainEvents(parts: DumpParts, known: Dump): Promise<Drained> {
+  const { docset } = known;
   const started = performance.now();
   const took = (): number => (performance.now() - started) / 1000;
   const changed = new Map<string, Dump>();
   const tally = createDrainTally(parts, docset);
   const fold = async (messages: ReceivedMessage[]): Promise<void> => {
-    for (const dump of await foldBatch(parts, docset, messages, tally)) changed.set(dump.id, dump);
+    for (const dump of await foldBatch(parts, known, messages, tally)) changed.set(dump.id, dump);
   };
   // What was read is written: a miner need not wait until the broker has heard that, and what comes twice is known.
   const onUnconfirmed = (error: unknown): void =>
@@ -74,21 +78,40 @@ export function isOutage(error: unknown): boolean {
 /** @returns the dumps that it changed */
 async function foldBatch(
   parts: DumpParts,
-  docset: string,
+  known: Dump,
   messages: ReceivedMessage[],
   tally: DrainTally,
 ): Promise<Dump[]> {
+  const { docset } = known;
   const { events, unreadable } = readEvents(messages, tally);
   const manifests = await readManifests(parts, docset, events);
   let refused: { refusal: Refusal; event: PackagerEvent }[] = [];
-  const changed = await parts.store.changeLive(docset, (live) => {
+  const fold = (live: Dump[]): Dump[] => {
     refused = [];
     return foldAll(parts, live, events, manifests, (refusal, event) => refused.push({ refusal, event }));
-  });
+  };
+  const changed = await changeWith(parts, known, events, fold);
   for (const { refusal, event } of refused) tally.refuse(refusal, event);
   for (const dump of changed.filter((each) => !isLive(each))) parts.metrics.finished(dump.outcome.status);
   for (const letter of unreadable) await deadLetter(parts, docset, letter, tally);
   return changed;
+}
+
+/** Most batches are the progress of the dump that is polled: then no other needs to be read. */
+async function changeWith(
+  { store }: DumpParts,
+  known: Dump,
+  events: PackagerEvent[],
+  fold: (live: Dump[]) => Dump[],
+): Promise<Dump[]> {
+  const isOfKnown = events.every(({ type, dump }) => type !== 'Complete' && dump === known.id);
+  if (!isOfKnown) return store.changeLive(known.docset, fold);
+  const changed = await store.change(
+    known.id,
+    (current) => fold(isLive(current) ? [current] : [])[0] ?? current,
+    known,
+  );
+  return changed === undefined ? [] : [changed];
 }
 
 interface Unreadable {

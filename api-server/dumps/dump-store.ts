@@ -1,6 +1,7 @@
 /** Dumps in the database. */
 import type { Knex } from 'knex';
 import { PHASES, type Container, type Phase } from '../../queue-config/index.js';
+import { DOCSET_FACTS, type DocsetFactsRow } from '../docsets/docsets.js';
 import { isLive, newDump, type Archive, type Counts, type Dump, type Outcome, type Status } from './dump.js';
 import { createDatabaseClock } from '../db/database-clock.js';
 import type { FailureSlug } from './failures.js';
@@ -45,12 +46,29 @@ interface ReadRow extends Row {
   read_at: Date;
 }
 
+/** PostgreSQL's own number of the transaction that wrote the row: it tells whether the row is still the one that was read. */
+const VERSION = 'dumps.xmin::text as version';
+
+/** A row that may not be there. */
+type FoundRow = ReadRow | (Record<keyof Row, null> & { read_at: Date | null });
+
 const READ_AT = 'clock_timestamp() as read_at';
 
 /** Of two requests sent within so many milliseconds it is not known which one came first. */
 const ORDER_ALLOWANCE = 60_000;
 
 const LIVE: Status[] = ['accepted', 'running'];
+
+/** The facts of a docset, and its newest dump; null throughout where there is none. */
+export type LookUpRow = DocsetFactsRow & FoundRow & { version: string | null };
+
+/** What dumps are looked for; what is left out may be anything. */
+export interface Wanted {
+  formats?: string[] | undefined;
+  container?: Container | undefined;
+  /** Relative to this dump; null: to none. */
+  since?: string | null | undefined;
+}
 
 /** One of so many dumps that a miner may have made at a time. */
 export interface Place {
@@ -62,20 +80,25 @@ export type Insertion =
   | { result: 'inserted'; dump: Dump }
   /** Somebody else has put one there a moment ago. */
   | { result: 'followed' }
+  /** None of the docset's documents has one of the formats. */
+  | { result: 'empty' }
   | { result: 'no-place'; place: Place };
+
+export interface InsertionTerms {
+  place?: Place | undefined;
+  /** Only where it would hold something. */
+  holding?: boolean;
+}
 
 export interface DumpStore {
   /** By the database's clock, as the dump that was read last told it: by it all api-servers judge whether a dump is silent. */
   now(): Date;
-  /** The newest dump of a docset, or the newest of these formats, of this container, or relative to this one (null: to none). */
-  newest(
-    docset: string,
-    wanted?: {
-      formats?: string[] | undefined;
-      container?: Container | undefined;
-      since?: string | null | undefined;
-    },
-  ): Promise<Dump | undefined>;
+  /** The newest dump of a docset that is wanted. */
+  newest(docset: string, wanted?: Wanted): Promise<Dump | undefined>;
+  /** The query for a docset, and for its newest dump that is wanted: one row, or none where there is no such docset. */
+  lookUp(docset: string, wanted: Wanted): Knex.QueryBuilder<object, LookUpRow[]>;
+  /** The dump in what {@link lookUp} found just now. */
+  foundBy(row: LookUpRow): Dump | undefined;
   byId(id: string): Promise<Dump | undefined>;
   /** All dumps of a docset, newest first. */
   ofDocset(docset: string): Promise<Dump[]>;
@@ -90,9 +113,10 @@ export interface DumpStore {
   /**
    * Changes a dump. A change is written only over what it was made from: where somebody else was quicker, it is made again.
    * @param change pure; answers the same dump where nothing is to change
+   * @param known the dump as it was looked up a moment ago: it need not be read once more, as long as nobody has changed it
    * @returns the dump as it was changed; undefined where it was not, or is not there
    */
-  change(id: string, change: (current: Dump) => Dump): Promise<Dump | undefined>;
+  change(id: string, change: (current: Dump) => Dump, known?: Dump): Promise<Dump | undefined>;
   /**
    * The same for the live dumps of a docset: all changes are written, or none.
    * @param change gets them oldest first, and answers them in that order
@@ -100,7 +124,11 @@ export interface DumpStore {
    */
   changeLive(docset: string, change: (live: Dump[]) => Dump[]): Promise<Dump[]>;
   /** Adds a dump of the same docset, formats, container and `since` behind `newest`, and on disk. */
-  insertAfter(newest: Dump | undefined, facts: Parameters<typeof newDump>[0], place?: Place): Promise<Insertion>;
+  insertAfter(
+    newest: Dump | undefined,
+    facts: Parameters<typeof newDump>[0],
+    terms?: InsertionTerms,
+  ): Promise<Insertion>;
   /** Notes that the broker has confirmed the request of this attempt. @returns false where the dump is no longer there */
   markPublished(dump: Pick<Dump, 'id' | 'attempt'>, now: Date): Promise<boolean>;
   /** Takes back a dump whose request never reached the broker. */
@@ -121,22 +149,49 @@ export function createDumpStore(knex: Knex): DumpStore {
   };
   const dumps = (): Knex.QueryBuilder<Row, Row[]> => knex<Row, Row[]>('dumps');
   const read = (): Knex.QueryBuilder<Row, ReadRow[]> => dumps().select('dumps.*', knex.raw(READ_AT));
+  const newestOf = (docset: string | Knex.Ref<string, Record<string, string>>, wanted: Wanted): Knex.QueryBuilder => {
+    const { formats, container, since } = wanted;
+    const query = dumps().where('docset_id', docset).orderBy('created', 'desc').orderBy('id').limit(1);
+    if (formats !== undefined) void query.where('formats', formats.join(','));
+    if (container !== undefined) void query.where({ container });
+    if (since !== undefined) void query.where('since', since ?? '');
+    return query;
+  };
+  /** Of the rows that dumps were looked up in. */
+  const versions = new WeakMap<Dump, string>();
+  const found = (row: FoundRow): Dump | undefined => {
+    if (row.id !== null) return toDump(row);
+    if (row.read_at !== null) clock.learn(row.read_at);
+    return undefined;
+  };
+  /** Oldest first. */
+  const readVersions = async (which: (query: Knex.QueryBuilder) => Knex.QueryBuilder): Promise<Version[]> => {
+    const rows: (ReadRow & { version: string })[] = await which(read()).orderBy('created').select(knex.raw(VERSION));
+    return rows.map(({ version, ...row }) => ({ dump: toDump(row), version }));
+  };
   return {
     now: () => clock.now(),
-    async newest(docset, { formats, container, since } = {}) {
-      const found = dumps().where('docset_id', docset).orderBy('created', 'desc').orderBy('id').limit(1);
-      if (formats !== undefined) void found.where('formats', formats.join(','));
-      if (container !== undefined) void found.where({ container });
-      if (since !== undefined) void found.where('since', since ?? '');
+    async newest(docset, wanted = {}) {
       // A row in any case: before there is a dump, its time is wanted too.
-      const { rows } = await knex.raw<{ rows: [ReadRow | (Record<keyof Row, null> & { read_at: Date })] }>(
+      const { rows } = await knex.raw<{ rows: [FoundRow] }>(
         `select dumps.*, ${READ_AT} from (values (1)) as moment left join ? as dumps on true`,
-        [found],
+        [newestOf(docset, wanted)],
       );
-      const [row] = rows;
-      if (row.id !== null) return toDump(row);
-      clock.learn(row.read_at);
-      return undefined;
+      return found(rows[0]);
+    },
+    lookUp(docset, wanted) {
+      return knex('docsets as s')
+        .leftJoin(
+          knex.raw('lateral ? as newest', [newestOf(knex.ref('s.id'), wanted).select('dumps.*', knex.raw(VERSION))]),
+          knex.raw('true'),
+        )
+        .where('s.id', docset)
+        .select<LookUpRow[]>(DOCSET_FACTS, 'newest.*', knex.raw(READ_AT));
+    },
+    foundBy(row) {
+      const dump = found(row);
+      if (dump !== undefined && row.version !== null) versions.set(dump, row.version);
+      return dump;
     },
     async byId(id) {
       const rows = await read().where('id', id);
@@ -174,19 +229,28 @@ export function createDumpStore(knex: Knex): DumpStore {
         .orderBy('dumps.created');
       return rows.map(toDump);
     },
-    async change(id, change) {
-      const [changed] = await changeAll(knex, toDump, { id }, (found) => found.map(change));
+    async change(id, change, known) {
+      const version = known && versions.get(known);
+      const first = known === undefined || version === undefined ? undefined : [{ dump: known, version }];
+      const readAgain = () => readVersions((query) => query.where({ id }));
+      const [changed] = await changeAll(knex, readAgain, (dumps) => dumps.map(change), first);
       return changed;
     },
-    changeLive: (docset, change) =>
-      changeAll(knex, toDump, (query) => void query.where('docset_id', docset).whereIn('status', LIVE), change),
-    async insertAfter(known, facts, place) {
+    changeLive(docset, change) {
+      return changeAll(
+        knex,
+        () => readVersions((query) => query.where('docset_id', docset).whereIn('status', LIVE)),
+        change,
+      );
+    },
+    async insertAfter(known, facts, { place, holding = false } = {}) {
       // The newest is told by its time, which the clocks of two api-servers must not turn round.
       const earliest = known === undefined ? 0 : known.created.getTime() + 1;
       const dump = newDump({ ...facts, now: new Date(Math.max(facts.now.getTime(), earliest)) });
       const row = { ...toRow(dump), follows: known?.id ?? '' };
-      const { alive, id } = await insertInTurn(knex, row, place);
+      const { alive, id, holds } = await insertInTurn(knex, row, { place, holding });
       if (id !== null) return { result: 'inserted', dump };
+      if (!holds) return { result: 'empty' };
       return place !== undefined && alive >= place.limit ? { result: 'no-place', place } : { result: 'followed' };
     },
     async markPublished({ id, attempt }, now) {
@@ -219,34 +283,36 @@ export function createDumpStore(knex: Knex): DumpStore {
   };
 }
 
-/** Reads dumps, oldest first, and writes what `change` makes of them, until nobody comes in between. @returns the changed ones */
+/** A dump as it was read. */
+interface Version {
+  dump: Dump;
+  /** Of its row. */
+  version: string;
+}
+
+/**
+ * Writes what `change` makes of dumps, until nobody comes in between.
+ * @param first what they were a moment ago; without it they are read first of all
+ * @returns the changed ones
+ */
 async function changeAll(
   knex: Knex,
-  toDump: (row: ReadRow) => Dump,
-  which: Partial<Row> | ((query: Knex.QueryBuilder) => void),
+  readAgain: () => Promise<Version[]>,
   change: (found: Dump[]) => Dump[],
+  first?: Version[],
 ): Promise<Dump[]> {
-  for (;;) {
-    // PostgreSQL's own number of the transaction that wrote the row: it tells whether the row is still the one that was read.
-    const rows = await knex('dumps')
-      .where(which as never)
-      .orderBy('created')
-      .select<(ReadRow & { version: string })[]>('*', knex.raw('xmin::text as version'), knex.raw(READ_AT));
-    const before = rows.map(toDump);
-    const changes = change(before).flatMap((dump, index) => {
-      const [row, was] = [rows[index], before[index]];
-      if (row === undefined || was === undefined || dump === was) return [];
+  for (let before = first ?? (await readAgain()); ; before = await readAgain()) {
+    const changes = change(before.map(({ dump }) => dump)).flatMap((dump, index) => {
+      const was = before[index];
+      if (was === undefined || dump === was.dump) return [];
       // The news of work under way is worth no wait for the disk: what a crash forgets of it, later news or the manifest tells.
-      return [{ dump, version: row.version, isUrgent: !isLive(dump) || dump.attempt !== was.attempt }];
+      return [{ dump, version: was.version, isUrgent: !isLive(dump) || dump.attempt !== was.dump.attempt }];
     });
     if (await writeAll(knex, changes)) return changes.map(({ dump }) => dump);
   }
 }
 
-interface Change {
-  dump: Dump;
-  /** Of the row that it was made from. */
-  version: string;
+interface Change extends Version {
   isUrgent: boolean;
 }
 
@@ -277,34 +343,37 @@ function inNoHurry(query: Knex.QueryBuilder): Knex.QueryBuilder {
 
 /**
  * One statement. Where there is a limit, who asks for a dump for the same miner waits for the one before, and then counts right.
- * @returns the id, or null where nothing was inserted; `alive` is 0 where nobody counted
+ * @returns the id, or null where nothing was inserted; `alive` is 0 and `holds` true where nobody looked
  */
 async function insertInTurn(
   knex: Knex,
-  row: Record<string, unknown>,
-  place: Place | undefined,
-): Promise<{ id: string | null; alive: number }> {
-  const isCounted = place !== undefined && place.limit !== Infinity;
+  row: ReturnType<typeof toRow> & { follows: string },
+  { place, holding }: InsertionTerms,
+): Promise<{ id: string | null; alive: number; holds: boolean }> {
+  const counted = place === undefined || place.limit === Infinity ? undefined : place;
   const columns = Object.keys(row);
-  const { rows } = await knex.raw<{ rows: [{ id: string | null; alive: string }] }>(
-    `with turn as materialized (select ${isCounted ? 'turn_of_dumps(?)' : '0'} as alive),
+  const { rows } = await knex.raw<{ rows: [{ id: string | null; alive: string; holds: boolean }] }>(
+    `with turn as materialized (
+       select ${counted ? 'turn_of_dumps(:owner)' : '0'} as alive, ${holding ? HOLDS : 'true'} as holds
+     ),
      inserted as (
-       insert into dumps (${columns.map(() => '??').join(', ')}) select ${columns.map(() => '?').join(', ')} from turn
-       ${isCounted ? 'where alive < ?' : ''}
+       insert into dumps (${columns.join(', ')}) select ${columns.map((column) => `:${column}`).join(', ')} from turn
+       where holds ${counted ? 'and alive < :limit' : ''}
        on conflict (docset_id, formats, container, since, follows) do nothing
        returning id
      )
-     select alive, (select id from inserted) as id from turn`,
-    [
-      ...(isCounted ? [place.owner] : []),
-      ...columns,
-      ...Object.values(row),
-      ...(isCounted ? [place.limit] : []),
-    ] as Knex.RawBinding[],
+     select alive, holds, (select id from inserted) as id from turn`,
+    { ...row, ...(counted && { owner: counted.owner, limit: counted.limit }) } as Record<string, Knex.Value>,
   );
-  const [{ id, alive }] = rows;
-  return { id, alive: Number(alive) };
+  const [{ id, alive, holds }] = rows;
+  return { id, alive: Number(alive), holds };
 }
+
+/** At least one member has to have one of the formats; that others lack some is told in the archive's `omitted.csv`. */
+const HOLDS = `exists (
+  select 1 from docset_members as m join files as f on f.document_id = m.document_id
+  where m.docset_id = :docset_id and f.format = any(string_to_array(:formats, ','))
+)`;
 
 function dumpOf(row: Row): Dump {
   return {

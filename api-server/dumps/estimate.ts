@@ -2,10 +2,10 @@
 import type { Knex } from 'knex';
 import type { Container } from '../../queue-config/index.js';
 import { isNew } from '../docsets/delta.js';
-import type { Docset } from '../docsets/docsets.js';
+import type { DocsetFacts } from '../docsets/docsets.js';
 
 export interface EstimateRequest {
-  docset: Docset;
+  docset: DocsetFacts;
   formats: string[];
   container: Container;
   /** Id of the docset that the dump is relative to; undefined: it is of all members. */

@@ -1,6 +1,6 @@
 /** Finds what a dump is to be relative to. */
 import type { Knex } from 'knex';
-import { findEvenDeleted, type Docset } from '../docsets/docsets.js';
+import { findEvenDeleted, type DocsetFacts } from '../docsets/docsets.js';
 import { refuseDeleted, refuseOtherCollection } from '../docsets/since.js';
 import { ProblemError } from '../http/problems.js';
 import type { DumpParts } from './dump-parts.js';
@@ -13,7 +13,7 @@ import type { DumpParts } from './dump-parts.js';
 export async function findEarlier(
   { store }: DumpParts,
   knex: Knex,
-  { docset, formats, dump }: { docset: Docset; formats: readonly string[]; dump: string },
+  { docset, formats, dump }: { docset: DocsetFacts; formats: readonly string[]; dump: string },
 ): Promise<string> {
   const earlier = await store.byId(dump);
   const of = earlier === undefined ? undefined : await findEvenDeleted(knex, earlier.docset);

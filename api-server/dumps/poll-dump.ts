@@ -21,7 +21,7 @@ export interface PollResult {
  */
 export async function pollDump(parts: DumpParts, known: Dump): Promise<PollResult> {
   if (!isLive(known)) return { dump: await settleExpiry(parts, known), stale: false };
-  const drained = await drainEvents(parts, known.docset);
+  const drained = await drainEvents(parts, known);
   const isFresh = drained.isFresh && drained.isComplete;
   try {
     await askAgain(parts, drained.changed);

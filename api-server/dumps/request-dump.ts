@@ -21,10 +21,10 @@ export interface DumpRequest {
   /** The dump that it is to be relative to; null: it is of the whole docset. */
   since: EarlierDump | null;
   /**
-   * Asked before a new dump is made.
-   * @throws {ProblemError} where nothing would be in it
+   * Where it is there, a dump that would hold nothing is not made, and this is asked why.
+   * @throws {ProblemError} what is wrong with the formats
    */
-  check?: () => Promise<void>;
+  explainEmpty?: () => Promise<never>;
   /** The newest dump of these formats, this container and this `since`, as far as is known. */
   newest: Dump | undefined;
   /** Make a new dump even where one is there. */
@@ -72,7 +72,7 @@ function notAccepted(cause?: unknown): ProblemError {
 /** Each dump follows one other, and only one follows it: of two that are asked for at once the second finds the first. */
 async function findOrInsert(
   parts: DumpParts,
-  { docset, formats, container, since, check, newest, force, place }: DumpRequest,
+  { docset, formats, container, since, explainEmpty, newest, force, place }: DumpRequest,
 ): Promise<{ dump: Dump; isNew: boolean; isFirst: boolean }> {
   const { store } = parts;
   const now = store.now();
@@ -83,7 +83,6 @@ async function findOrInsert(
     const isUsable =
       existing?.docsetRevision === docset.revision && (isLive(existing) || existing.outcome.status === 'successful');
     if (isUsable && !force) return { dump: existing, isNew: false, isFirst: false };
-    await check?.();
     const delta = await since?.compare();
     const facts = {
       docset: docset.id,
@@ -95,7 +94,7 @@ async function findOrInsert(
     const insertion = await store.insertAfter(
       known,
       { id: randomUUID(), ticketSeed: newTicketSeed(), ...facts },
-      place,
+      { place, holding: explainEmpty !== undefined },
     );
     switch (insertion.result) {
       case 'inserted':
@@ -104,6 +103,9 @@ async function findOrInsert(
         if (isSettled) throw await quotaExceeded(parts, insertion.place);
         await settleOne(parts, insertion.place);
         isSettled = true;
+        break;
+      case 'empty':
+        await explainEmpty?.();
         break;
       case 'followed':
         break;

@@ -3,8 +3,8 @@ import type { Request } from 'express';
 import type { Knex } from 'knex';
 import { DEFAULT_CONTAINER, parseContainer, type Container } from '../../queue-config/index.js';
 import { countDelta, type DeltaCounts } from '../docsets/delta.js';
-import { ownDocset, type Docset } from '../docsets/docsets.js';
-import { wantedFormats } from '../docsets/formats.js';
+import { ownDocset, ownDocsetOf, type DocsetFacts } from '../docsets/docsets.js';
+import { DEFAULT_FORMATS, namedFormats, requireKnown } from '../docsets/formats.js';
 import { nextLink, readPage } from '../http/paging.js';
 import { ProblemError } from '../http/problems.js';
 import { originOf, param, queryParam, type Answer, type Route } from '../http/route.js';
@@ -14,11 +14,12 @@ import { ArchiveStoreError, LINK_LIFETIME } from './archive-links/archive-links.
 import { dismissDump } from './dismiss-dump.js';
 import { asOf, isLive, type Dump } from './dump.js';
 import type { DumpParts } from './dump-parts.js';
+import type { LookUpRow, Wanted } from './dump-store.js';
 import { estimateDump } from './estimate.js';
+import { explainEmpty } from './explain-empty.js';
 import { findEarlier } from './find-earlier.js';
 import { pollDump, type PollResult } from './poll-dump.js';
 import { requestDump } from './request-dump.js';
-import { requireFormats } from './require-formats.js';
 import {
   archivePath,
   dumpPath,
@@ -35,56 +36,64 @@ const DUMPS_ON_A_PAGE = 100;
 
 export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit): Route[] {
   const roles = MINERS;
-  const wanted = async (request: Request, owned: Promise<Docset>): Promise<string[]> =>
-    (await wantedFormats(knex, request, async () => (await owned).collection_id)).toSorted();
-  // Whose docset it is, and its dump, are asked at the same time in both: they are done often.
-  const lookUp = async (request: Request, caller: Caller) => {
-    const id = param(request, 'docset');
-    const owned = ownDocset(knex, id, caller);
-    const formats = await wanted(request, owned);
-    const container = containerOf(request) ?? DEFAULT_CONTAINER;
-    const dump = queryParam(request, 'since') ?? null;
-    const [docset, newest] = await Promise.all([owned, parts.store.newest(id, { formats, container, since: dump })]);
-    const compare = async (since: string): Promise<DeltaCounts> =>
-      countDelta(knex, docset.id, await findEarlier(parts, knex, { docset, formats, dump: since }));
-    const since = dump === null ? null : { dump, compare: () => compare(dump) };
-    return { docset, formats, container, since, newest };
+  /** The docset that a request names, and its newest dump that it means. */
+  const lookUp = (request: Request, wanted: Wanted): Knex.QueryBuilder<object, LookUpRow[]> =>
+    parts.store.lookUp(param(request, 'docset'), wanted);
+  const readFound = async (
+    request: Request,
+    caller: Caller,
+    wanted: Wanted,
+    row: object | undefined,
+  ): Promise<{ docset: DocsetFacts; newest: Dump | undefined }> => {
+    const found = (row as LookUpRow | undefined) ?? (await lookUp(request, wanted).then(([first]) => first));
+    const docset = ownDocsetOf(found, param(request, 'docset'), caller);
+    await requireKnown(knex, wanted.formats ?? [], docset.collection_id);
+    return { docset, newest: found === undefined ? undefined : parts.store.foundBy(found) };
   };
-  /** The newest dump. Where the request names formats: of these, a zip and of the whole docset unless it says otherwise. */
-  const findDump = async (request: Request, caller: Caller): Promise<Dump> => {
-    const id = param(request, 'docset');
-    const owned = ownDocset(knex, id, caller);
-    const isAnyMeant = (queryParam(request, 'fmt') ?? queryParam(request, 'fmts')) === undefined;
-    const formats = isAnyMeant ? undefined : await wanted(request, owned);
-    const container = containerOf(request) ?? (isAnyMeant ? undefined : DEFAULT_CONTAINER);
-    const since = queryParam(request, 'since') ?? (isAnyMeant ? undefined : null);
-    const [dump] = await Promise.all([parts.store.newest(id, { formats, container, since }), owned]);
-    if (dump !== undefined) return dump;
+  const readsMeant = (request: Request): Knex.QueryBuilder => lookUp(request, meantBy(request));
+  const findDump = async (request: Request, caller: Caller, row: object | undefined): Promise<Dump> => {
+    const meant = meantBy(request);
+    const { docset, newest } = await readFound(request, caller, meant, row);
+    if (newest !== undefined) return newest;
+    const { formats, container, since } = meant;
     const how = dumpPath({
-      docset: id,
-      formats: formats ?? ['txt'],
+      docset: docset.id,
+      formats: formats ?? [...DEFAULT_FORMATS],
       container: container ?? DEFAULT_CONTAINER,
       since: since ?? null,
     });
     throw new ProblemError(
       'dump-not-requested',
-      `No dump of docset ${id} was asked for${formats ? ` in ${formats.join(', ')}` : ''}${container ? ` as ${container}` : ''}${since ? ` since ${since}` : ''}. POST ${how} asks for one; then poll it with GET.`,
+      `No dump of docset ${docset.id} was asked for${formats ? ` in ${formats.join(', ')}` : ''}${container ? ` as ${container}` : ''}${since ? ` since ${since}` : ''}. POST ${how} asks for one; then poll it with GET.`,
       { request: { method: 'POST', href: how } },
     );
   };
-  const poll = async (request: Request, caller: Caller): Promise<PollResult> =>
-    pollDump(parts, await findDump(request, caller));
+  const poll = async (request: Request, caller: Caller, row: object | undefined): Promise<PollResult> =>
+    pollDump(parts, await findDump(request, caller, row));
   return [
     {
       method: 'post',
       path: '/docsets/:docset/dump',
       roles,
-      handler: async (request, caller) => {
-        const found = await lookUp(request, caller);
-        const force = queryParam(request, 'force') === 'true';
-        const check = (): Promise<void> => requireFormats(knex, found.docset, found.formats);
-        const place = { owner: caller.id, limit: caller.quota.dumpsAtOnce };
-        const asked = await requestDump(parts, { ...found, check, force, place, traceparent: traceparentOf(request) });
+      reads: (request) => lookUp(request, askedFor(request)),
+      handler: async (request, caller, row) => {
+        const wanted = askedFor(request);
+        const { docset, newest } = await readFound(request, caller, wanted, row);
+        const { formats, container } = wanted;
+        const dump = wanted.since;
+        const compare = async (since: string): Promise<DeltaCounts> =>
+          countDelta(knex, docset.id, await findEarlier(parts, knex, { docset, formats, dump: since }));
+        const asked = await requestDump(parts, {
+          docset,
+          formats,
+          container,
+          since: dump === null ? null : { dump, compare: () => compare(dump) },
+          newest,
+          explainEmpty: () => explainEmpty(knex, docset, formats),
+          force: queryParam(request, 'force') === 'true',
+          place: { owner: caller.id, limit: caller.quota.dumpsAtOnce },
+          traceparent: traceparentOf(request),
+        });
         return statusAnswer(parts, await waitUntilDone(parts, asked, request), caller);
       },
     },
@@ -92,8 +101,9 @@ export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit):
       method: 'get',
       path: '/docsets/:docset/dump',
       roles,
-      handler: async (request, caller) => {
-        const dump = await findDump(request, caller);
+      reads: readsMeant,
+      handler: async (request, caller, row) => {
+        const dump = await findDump(request, caller, row);
         // One that is over costs nothing that would need a limit.
         if (isLive(dump)) limitPolls(caller, dump.id);
         const result = await pollDump(parts, dump);
@@ -107,14 +117,16 @@ export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit):
       method: 'get',
       path: '/docsets/:docset/dump/archive',
       roles,
-      handler: async (request, caller) => archiveAnswer(parts, await poll(request, caller), request),
+      reads: readsMeant,
+      handler: async (request, caller, row) => archiveAnswer(parts, await poll(request, caller, row), request),
     },
     {
       method: 'get',
       path: '/docsets/:docset/dump/archive/link',
       roles,
-      handler: async (request, caller) => {
-        const { dump } = await poll(request, caller);
+      reads: readsMeant,
+      handler: async (request, caller, row) => {
+        const { dump } = await poll(request, caller, row);
         return { json: linkBody(dump, await archiveLink(parts, dump, request)) };
       },
     },
@@ -124,9 +136,8 @@ export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit):
       roles,
       handler: async (request, caller) => {
         const docset = await ownDocset(knex, param(request, 'docset'), caller);
-        const formats = await wanted(request, Promise.resolve(docset));
-        const container = containerOf(request) ?? DEFAULT_CONTAINER;
-        const dump = queryParam(request, 'since') ?? null;
+        const { formats, container, since: dump } = askedFor(request);
+        await requireKnown(knex, formats, docset.collection_id);
         const since = dump === null ? undefined : await findEarlier(parts, knex, { docset, formats, dump });
         const estimate = await estimateDump(knex, { docset, formats, container, since });
         return { json: estimateBody({ docset: docset.id, formats, container, since: dump }, estimate) };
@@ -136,8 +147,9 @@ export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit):
       method: 'delete',
       path: '/docsets/:docset/dump',
       roles,
-      handler: async (request, caller) => {
-        const dump = await dismissDump(parts, await findDump(request, caller));
+      reads: readsMeant,
+      handler: async (request, caller, row) => {
+        const dump = await dismissDump(parts, await findDump(request, caller, row));
         return { json: statusBody({ dump, stale: false }, caller) };
       },
     },
@@ -232,6 +244,21 @@ async function isStored({ links }: DumpParts, archive: { key: string; size: numb
     if (!(cause instanceof ArchiveStoreError)) throw cause;
     throw new ProblemError('storage-unavailable', undefined, {}, { cause, headers: { 'Retry-After': '10' } });
   }
+}
+
+/** The dump that a request asks for. */
+function askedFor(request: Request): { formats: string[]; container: Container; since: string | null } {
+  return {
+    formats: (namedFormats(request) ?? [...DEFAULT_FORMATS]).toSorted(),
+    container: containerOf(request) ?? DEFAULT_CONTAINER,
+    since: queryParam(request, 'since') ?? null,
+  };
+}
+
+/** The dump that is spoken of: the newest. Where formats are named: of these, a zip and of the whole docset unless it says otherwise. */
+function meantBy(request: Request): Wanted {
+  if (namedFormats(request) !== undefined) return askedFor(request);
+  return { container: containerOf(request), since: queryParam(request, 'since') };
 }
 
 const containerOf = (request: Request): Container | undefined => parseContainer(queryParam(request, 'archive'));

@@ -1,10 +1,10 @@
 /** The HTTP interface: what every request passes through, and the route table. */
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import type { Knex } from 'knex';
 import { collectionRoutes } from '../collections/routes.js';
 import { docsetRoutes } from '../docsets/routes.js';
 import { documentRoutes } from '../documents/routes.js';
-import { authentication } from '../miners/authenticate.js';
-import type { Caller } from '../miners/caller.js';
+import { authentication, type Authenticated } from '../miners/authenticate.js';
 import { minerRoutes } from '../miners/routes.js';
 import { operationRoutes } from '../operations/routes.js';
 import type { Parts } from '../parts.js';
@@ -17,7 +17,7 @@ import { operatorPages } from './operator-pages.js';
 import { page } from './page.js';
 import { ProblemError } from './problems.js';
 import { jsonBody, refuseUnstorableText } from './request-body.js';
-import type { Handler, Route } from './route.js';
+import type { Route } from './route.js';
 import { openToAllOrigins, securityHeaders } from './security-headers.js';
 
 /** The route table: each feature's routes are listed at the top of its `routes.ts`. */
@@ -44,8 +44,8 @@ export function createApp(parts: Parts, running = new Set<Promise<void>>()): Exp
   if (parts.dumps.download !== undefined) app.use('/api', parts.dumps.download);
   app.use('/api', identify(parts), jsonBody(), refuseUnstorableText);
   app.use(checkedByContract(parts.config));
-  app.use('/api', admit, complainToCallersOnly);
-  app.use('/api', router(routeTable(parts), running));
+  app.use('/api', complainToCallersOnly);
+  app.use('/api', router(routeTable(parts), running), admit);
   app.use(() => {
     throw new ProblemError('path-unknown');
   });
@@ -62,17 +62,19 @@ function withoutSecondBasePath(request: Request, _response: Response, next: Next
   next();
 }
 
-/**
- * Starts to find out who is asking. A request without a body is checked meanwhile; a body is not read before its sender is known.
- */
+/** Who is asking, found out once for each request; `row` only where the first to ask wanted something read along. */
+type Identify = (along?: Knex.QueryBuilder) => Promise<Authenticated>;
+
+const identifyOf = (response: Response): Identify => response.locals['identify'] as Identify;
+
+/** Nothing is done for a caller before it is known, and a body is not even read. */
 function identify(parts: Parts) {
   const authenticate = authentication(parts);
   return async (request: Request, response: Response, next: NextFunction) => {
-    const caller = authenticate(request);
-    response.locals['caller'] = caller;
-    // Whoever awaits it hears of the failure; nobody may, where the request is found wrong first.
-    caller.catch(() => undefined);
-    if (hasBody(request)) await caller;
+    let found: Promise<Authenticated> | undefined;
+    const identifyOnce: Identify = (along) => (found ??= authenticate(request, along));
+    response.locals['identify'] = identifyOnce;
+    if (hasBody(request)) await identifyOnce();
     next();
   };
 }
@@ -80,37 +82,33 @@ function identify(parts: Parts) {
 const hasBody = ({ headers }: Request): boolean =>
   headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 
-/** Nothing is done for a caller before it is known. */
-async function admit(_request: Request, response: Response, next: NextFunction): Promise<void> {
-  response.locals['caller'] = await (response.locals['caller'] as Promise<Caller>);
-  next();
-}
-
 /** Who is asking comes before what is wrong with the request: a stranger learns nothing about it. */
 async function complainToCallersOnly(error: unknown, _request: Request, response: Response, next: NextFunction) {
-  await (response.locals['caller'] as Promise<Caller> | Caller);
+  await identifyOf(response)();
   next(error);
+}
+
+/** Nor what there is not. */
+async function admit(_request: Request, response: Response, next: NextFunction): Promise<void> {
+  await identifyOf(response)();
+  next();
 }
 
 function router(table: Route[], running: Set<Promise<void>>) {
   const routes = express.Router({ caseSensitive: true });
-  for (const { method, path, roles, handler } of table) {
+  for (const { method, path, roles, handler, reads } of table) {
     routes[method](path, async (request, response) => {
-      const caller = response.locals['caller'] as Caller;
+      const { caller, row } = await identifyOf(response)(reads?.(request));
       if (!roles.includes(caller.role)) {
         throw new ProblemError(
           'role-not-allowed',
           `This is for ${roles.join(', ')}; your key is for a ${caller.role}.`,
         );
       }
-      const work = answer(request, response, handler, caller);
+      const work = (async () => sendAnswer(request, response, await handler(request, caller, row)))();
       running.add(work);
       await work.finally(() => running.delete(work));
     });
   }
   return routes;
-}
-
-async function answer(request: Request, response: Response, handler: Handler, caller: Caller): Promise<void> {
-  await sendAnswer(request, response, await handler(request, caller));
 }

@@ -1,5 +1,6 @@
 /** What a feature contributes to the HTTP interface: routes whose handlers return an answer or throw. */
 import type { Request } from 'express';
+import type { Knex } from 'knex';
 import type { Caller, Role } from '../miners/caller.js';
 
 /** One row of the route table. */
@@ -10,10 +11,18 @@ export interface Route {
   /** Who may come in; everybody else is answered 403 `role-not-allowed`. */
   roles: readonly Role[];
   handler: Handler;
+  /**
+   * One row that the handler begins with, read in the statement that finds the caller's key: for what is asked so often that a
+   * statement more would count. The request fits openapi.yaml; who asks is not known yet. Undefined: the handler reads by itself.
+   */
+  reads?: (request: Request) => Knex.QueryBuilder | undefined;
 }
 
-/** Gets a request that fits openapi.yaml and a caller in one of the route's roles. */
-export type Handler = (request: Request, caller: Caller) => Answer | Promise<Answer>;
+/**
+ * Gets a request that fits openapi.yaml and a caller in one of the route's roles.
+ * @param row what `reads` has found; null throughout where there is nothing, undefined where it was not read
+ */
+export type Handler = (request: Request, caller: Caller, row?: object) => Answer | Promise<Answer>;
 
 /** What a handler returns. At most one of `json`, `bytes` and `stream`; none of them is an empty body. */
 export interface Answer {

@@ -1,5 +1,6 @@
 /** Finds out who is asking, by the key in `X-API-Key` or `Authorization: Bearer`. */
 import type { Request } from 'express';
+import type { Knex } from 'knex';
 import type { Parts } from '../parts.js';
 import { ProblemError, type ProblemSlug } from '../http/problems.js';
 import type { Caller, Role } from './caller.js';
@@ -11,57 +12,72 @@ const CHALLENGE = { 'WWW-Authenticate': 'Bearer realm="adit"' };
 
 const UNLIMITED = { documentsPerMinute: Infinity, dumpsAtOnce: Infinity };
 
-interface FoundKey extends Quota {
-  miner: string;
-  role: Role;
-  hash: Buffer;
-  isRevoked: boolean;
-  isExpired: boolean;
+interface FoundKey {
+  'key.miner': string;
+  'key.role': Role;
+  'key.documentsPerMinute': Quota['documentsPerMinute'];
+  'key.dumpsAtOnce': Quota['dumpsAtOnce'];
+  'key.hash': Buffer;
+  'key.isRevoked': boolean;
+  'key.isExpired': boolean;
 }
 
-/** @returns a function that resolves to the caller, or throws `key-missing`, `key-invalid` or `key-expired` */
+export interface Authenticated {
+  caller: Caller;
+  /** What was read along with the key, all null where that found nothing; undefined where nothing was read. */
+  row: object | undefined;
+}
+
+/**
+ * @returns a function that resolves to the caller, or throws `key-missing`, `key-invalid` or `key-expired`; `along` is a query for one
+ *   row that is read in the same statement
+ */
 export function authentication({ config, knex }: Pick<Parts, 'config' | 'knex'>) {
   const packagerDigest = digestOf(config.packagerKey);
 
-  return async (request: Request): Promise<Caller> => {
+  return async (request: Request, along?: Knex.QueryBuilder): Promise<Authenticated> => {
     const key = sentKey(request);
     if (key === undefined) throw refused('key-missing');
     const digest = digestOf(key);
     if (isSameDigest(digest, packagerDigest)) {
-      return { id: 'packager', role: 'packager', key: 'packager', quota: UNLIMITED };
+      const caller: Caller = { id: 'packager', role: 'packager', key: 'packager', quota: UNLIMITED };
+      return { caller, row: undefined };
     }
     const id = keyId(key);
-    const found = id === undefined ? undefined : await findKey(knex, id);
+    const found = id === undefined ? undefined : await findKey(knex, id, along);
     // Only who holds the whole key hears that it was good once.
-    if (id === undefined || found === undefined || !isSameDigest(digest, found.hash) || found.isRevoked) {
+    if (id === undefined || found === undefined || !isSameDigest(digest, found['key.hash']) || found['key.isRevoked']) {
       throw refused('key-invalid');
     }
-    if (found.isExpired) throw refused('key-expired');
-    return { id: found.miner, role: found.role, key: id, quota: quotaOf(found, config.quota) };
+    if (found['key.isExpired']) throw refused('key-expired');
+    const caller = { id: found['key.miner'], role: found['key.role'], key: id, quota: quotaOf(found, config.quota) };
+    return { caller, row: along === undefined ? undefined : found };
   };
 }
 
 /** One statement: who is asking is found out at each request, the poll too. */
-const findKey = (knex: Parts['knex'], id: string): Promise<FoundKey | undefined> =>
-  knex('keys as k')
+function findKey(knex: Knex, id: string, along: Knex.QueryBuilder | undefined): Promise<FoundKey | undefined> {
+  const query = knex('keys as k')
     .join('miners as m', 'm.id', 'k.miner_id')
     .where('k.id', id)
-    .first<FoundKey | undefined>(
-      'm.id as miner',
-      'm.role',
-      'm.documents_per_minute as documentsPerMinute',
-      'm.dumps_at_once as dumpsAtOnce',
-      'k.hash',
-      knex.raw('k.revoked is not null as "isRevoked"'),
-      knex.raw('coalesce(k.expires <= now(), false) as "isExpired"'),
-    )
-    .then();
+    .select({
+      'key.miner': 'm.id',
+      'key.role': 'm.role',
+      'key.documentsPerMinute': 'm.documents_per_minute',
+      'key.dumpsAtOnce': 'm.dumps_at_once',
+      'key.hash': 'k.hash',
+      'key.isRevoked': knex.raw('k.revoked is not null'),
+      'key.isExpired': knex.raw('coalesce(k.expires <= now(), false)'),
+    });
+  if (along !== undefined) void query.leftJoin(along.as('along'), knex.raw('true')).select('along.*');
+  return query.then(([found]: FoundKey[]) => found);
+}
 
-function quotaOf({ role, documentsPerMinute, dumpsAtOnce }: FoundKey, usual: Caller['quota']): Caller['quota'] {
-  if (role === 'packager') return UNLIMITED;
+function quotaOf(found: FoundKey, usual: Caller['quota']): Caller['quota'] {
+  if (found['key.role'] === 'packager') return UNLIMITED;
   return {
-    documentsPerMinute: documentsPerMinute ?? usual.documentsPerMinute,
-    dumpsAtOnce: dumpsAtOnce ?? usual.dumpsAtOnce,
+    documentsPerMinute: found['key.documentsPerMinute'] ?? usual.documentsPerMinute,
+    dumpsAtOnce: found['key.dumpsAtOnce'] ?? usual.dumpsAtOnce,
   };
 }
 

@@ -10,6 +10,7 @@ import type { Dump } from '../../api-server/dumps/dump.js';
 import { createDumpMetrics } from '../../api-server/dumps/dump-metrics.js';
 import type { DumpParts } from '../../api-server/dumps/dump-parts.js';
 import { createDumpStore } from '../../api-server/dumps/dump-store.js';
+import { dismissDump } from '../../api-server/dumps/dismiss-dump.js';
 import { pollDump } from '../../api-server/dumps/poll-dump.js';
 import { requestDump, type DumpRequest } from '../../api-server/dumps/request-dump.js';
 import { openDatabase, type Database } from '../../api-server/db/open-database.js';
@@ -111,6 +112,60 @@ describe('a dump', () => {
     };
     expect((await pollDump(parts, dump)).dump).toMatchObject({ progress: 95, outcome: { status: 'running' } });
     expect(depthOf('/queue/docsets/delete')).toBe(0);
+  });
+
+  describe('looked up, and then polled', () => {
+    /** As a request begins: the dump with the version of its row. */
+    const lookUp = async (): Promise<Dump> => {
+      const [row] = await parts.store.lookUp(docset.id, {});
+      const dump = row && parts.store.foundBy(row);
+      if (dump === undefined) throw new Error('there is no dump');
+      return dump;
+    };
+
+    test('takes its news without being read again', async () => {
+      const { dump } = await requestDump(parts, request);
+      await say(dump, { type: 'Accepted' }, 1);
+      const known = await lookUp();
+      const asked: string[] = [];
+      const listen = ({ sql }: { sql: string }): unknown => asked.push(sql.slice(0, 6));
+      database.knex.on('query', listen);
+      const polled = await pollDump(parts, known);
+      database.knex.off('query', listen);
+      expect(polled.dump.outcome.status).toBe('running');
+      expect(asked).toEqual(['with "']);
+    });
+
+    test('keeps what somebody else has written meanwhile', async () => {
+      const { dump } = await requestDump(parts, request);
+      await say(dump, { type: 'Accepted' }, 1);
+      const known = await lookUp();
+      await pollDump(parts, known);
+      await say(dump, { type: 'Progress', percent: 40 }, 2);
+      // As it was before it was taken.
+      const polled = await pollDump(parts, known);
+      expect(polled.dump).toMatchObject({ progress: 40, outcome: { status: 'running' } });
+      expect(polled.dump.taken).not.toBeNull();
+      expect(await rowOf(dump)).toEqual(polled.dump);
+    });
+
+    test('hears also of one that was made meanwhile', async () => {
+      const { dump: zip } = await requestDump(parts, request);
+      const known = await lookUp();
+      const { dump: tar } = await requestDump(parts, { ...request, container: 'tar.gz' });
+      await say(zip, { type: 'Accepted' }, 1);
+      await say(tar, { type: 'Accepted' }, 1);
+      await pollDump(parts, known);
+      expect([(await rowOf(zip))?.outcome.status, (await rowOf(tar))?.outcome.status]).toEqual(['running', 'running']);
+    });
+
+    test('stays over where it was ended meanwhile', async () => {
+      const { dump } = await requestDump(parts, request);
+      await say(dump, { type: 'Accepted' }, 1);
+      const known = await lookUp();
+      await dismissDump(parts, dump);
+      expect((await pollDump(parts, known)).dump.outcome.status).toBe('dismissed');
+    });
   });
 
   test('that has failed for one poll is not freed twice by another', async () => {
