@@ -3,6 +3,7 @@ import knex, { type Knex } from 'knex';
 import type { Logger } from 'pino';
 import { openEmbedded } from './embedded.js';
 import { migrate } from './migrate.js';
+import { prepareMarked } from './prepared.js';
 
 /** A query that takes longer is ended: a few of them would keep everybody else waiting. Milliseconds. */
 const STATEMENT_TIMEOUT = 60_000;
@@ -66,7 +67,14 @@ function connectTo(url: string, log: Logger | undefined): Database {
       connectionTimeoutMillis: 5_000,
       statement_timeout: STATEMENT_TIMEOUT,
     },
-    pool: { min: 0, max: 10 },
+    pool: {
+      min: 0,
+      max: 10,
+      afterCreate(connection: Parameters<typeof prepareMarked>[0], done: (error: null, connection: unknown) => void) {
+        prepareMarked(connection);
+        done(null, connection);
+      },
+    },
     acquireConnectionTimeout: 10_000,
   });
   return { knex: db, embedded: false, close: () => db.destroy() };

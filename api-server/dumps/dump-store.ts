@@ -4,6 +4,7 @@ import { PHASES, type Container, type Phase } from '../../queue-config/index.js'
 import { DOCSET_FACTS, type DocsetFactsRow } from '../docsets/docsets.js';
 import { isLive, newDump, type Archive, type Counts, type Dump, type Outcome, type Status } from './dump.js';
 import { createDatabaseClock } from '../db/database-clock.js';
+import { prepared } from '../db/prepared.js';
 import type { FailureSlug } from './failures.js';
 import type { Warning } from './warnings.js';
 
@@ -45,6 +46,41 @@ interface Row {
 interface ReadRow extends Row {
   read_at: Date;
 }
+
+/** By their names: a prepared statement must not change when a migration adds one. */
+const COLUMNS = Object.keys({
+  id: true,
+  docset_id: true,
+  docset_revision: true,
+  formats: true,
+  container: true,
+  since: true,
+  status: true,
+  attempt: true,
+  published: true,
+  run: true,
+  sequence: true,
+  ticket_seed: true,
+  ticketed: true,
+  taken: true,
+  packager: true,
+  warnings: true,
+  progress: true,
+  phase: true,
+  remaining_seconds: true,
+  created: true,
+  started: true,
+  updated: true,
+  finished: true,
+  expires: true,
+  counts: true,
+  timeline: true,
+  archive: true,
+  error: true,
+  storage_freed: true,
+} satisfies Record<keyof Row, true>)
+  .map((column) => `dumps.${column}`)
+  .join(', ');
 
 /** PostgreSQL's own number of the transaction that wrote the row: it tells whether the row is still the one that was read. */
 const VERSION = 'dumps.xmin::text as version';
@@ -148,7 +184,7 @@ export function createDumpStore(knex: Knex): DumpStore {
     return dumpOf(row);
   };
   const dumps = (): Knex.QueryBuilder<Row, Row[]> => knex<Row, Row[]>('dumps');
-  const read = (): Knex.QueryBuilder<Row, ReadRow[]> => dumps().select('dumps.*', knex.raw(READ_AT));
+  const read = (): Knex.QueryBuilder<Row, ReadRow[]> => dumps().select(knex.raw(`${COLUMNS}, ${READ_AT}`));
   const newestOf = (docset: string | Knex.Ref<string, Record<string, string>>, wanted: Wanted): Knex.QueryBuilder => {
     const { formats, container, since } = wanted;
     const query = dumps().where('docset_id', docset).orderBy('created', 'desc').orderBy('id').limit(1);
@@ -166,7 +202,8 @@ export function createDumpStore(knex: Knex): DumpStore {
   };
   /** Oldest first. */
   const readVersions = async (which: (query: Knex.QueryBuilder) => Knex.QueryBuilder): Promise<Version[]> => {
-    const rows: (ReadRow & { version: string })[] = await which(read()).orderBy('created').select(knex.raw(VERSION));
+    const query = which(read()).orderBy('created').select(knex.raw(VERSION));
+    const rows = (await prepared(query)) as (ReadRow & { version: string })[];
     return rows.map(({ version, ...row }) => ({ dump: toDump(row), version }));
   };
   return {
@@ -182,7 +219,9 @@ export function createDumpStore(knex: Knex): DumpStore {
     lookUp(docset, wanted) {
       return knex('docsets as s')
         .leftJoin(
-          knex.raw('lateral ? as newest', [newestOf(knex.ref('s.id'), wanted).select('dumps.*', knex.raw(VERSION))]),
+          knex.raw('lateral ? as newest', [
+            newestOf(knex.ref('s.id'), wanted).select(knex.raw(`${COLUMNS}, ${VERSION}`)),
+          ]),
           knex.raw('true'),
         )
         .where('s.id', docset)
@@ -194,7 +233,7 @@ export function createDumpStore(knex: Knex): DumpStore {
       return dump;
     },
     async byId(id) {
-      const rows = await read().where('id', id);
+      const rows = await prepared(read().where('id', id));
       return rows[0] && toDump(rows[0]);
     },
     async ofDocset(docset) {
@@ -255,9 +294,8 @@ export function createDumpStore(knex: Knex): DumpStore {
     },
     async markPublished({ id, attempt }, now) {
       // What a crash forgets here is only published once more.
-      const count = await inNoHurry(dumps().where({ id, attempt })).update({
-        published: knex.raw('coalesce(published, ?)', [now]),
-      });
+      const published = knex.raw('coalesce(published, ?)', [now]);
+      const count = await prepared(inNoHurry(dumps().where({ id, attempt })).update({ published }));
       return count === 1;
     },
     async deleteUnpublished(id) {
@@ -320,7 +358,7 @@ interface Change extends Version {
 async function writeAll(knex: Knex, changes: Change[]): Promise<boolean> {
   const write = async (db: Knex, { dump, version, isUrgent }: Change): Promise<boolean> => {
     const row = db('dumps').where('id', dump.id).whereRaw('xmin::text = ?', [version]);
-    return (await (isUrgent ? row : inNoHurry(row)).update(toRow(dump))) === 1;
+    return (await prepared((isUrgent ? row : inNoHurry(row)).update(toRow(dump)))) === 1;
   };
   const [first] = changes;
   if (first === undefined) return true;
@@ -352,7 +390,7 @@ async function insertInTurn(
 ): Promise<{ id: string | null; alive: number; holds: boolean }> {
   const counted = place === undefined || place.limit === Infinity ? undefined : place;
   const columns = Object.keys(row);
-  const { rows } = await knex.raw<{ rows: [{ id: string | null; alive: string; holds: boolean }] }>(
+  const insert = knex.raw<{ rows: [{ id: string | null; alive: string; holds: boolean }] }>(
     `with turn as materialized (
        select ${counted ? 'turn_of_dumps(:owner)' : '0'} as alive, ${holding ? HOLDS : 'true'} as holds
      ),
@@ -365,6 +403,7 @@ async function insertInTurn(
      select alive, holds, (select id from inserted) as id from turn`,
     { ...row, ...(counted && { owner: counted.owner, limit: counted.limit }) } as Record<string, Knex.Value>,
   );
+  const { rows } = await prepared(insert);
   const [{ id, alive, holds }] = rows;
   return { id, alive: Number(alive), holds };
 }

@@ -2,6 +2,7 @@
 import type { Request } from 'express';
 import type { Knex } from 'knex';
 import { DEFAULT_CONTAINER, parseContainer, type Container } from '../../queue-config/index.js';
+import { prepared } from '../db/prepared.js';
 import { countDelta, type DeltaCounts } from '../docsets/delta.js';
 import { ownDocset, ownDocsetOf, type DocsetFacts } from '../docsets/docsets.js';
 import { DEFAULT_FORMATS, namedFormats, requireKnown } from '../docsets/formats.js';
@@ -45,7 +46,7 @@ export function dumpRoutes(parts: DumpParts, knex: Knex, limitPolls: PollLimit):
     wanted: Wanted,
     row: object | undefined,
   ): Promise<{ docset: DocsetFacts; newest: Dump | undefined }> => {
-    const found = (row as LookUpRow | undefined) ?? (await lookUp(request, wanted).then(([first]) => first));
+    const found = (row as LookUpRow | undefined) ?? (await prepared(lookUp(request, wanted)).then(([first]) => first));
     const docset = ownDocsetOf(found, param(request, 'docset'), caller);
     await requireKnown(knex, wanted.formats ?? [], docset.collection_id);
     return { docset, newest: found === undefined ? undefined : parts.store.foundBy(found) };

@@ -1,6 +1,7 @@
 /** Finds out who is asking, by the key in `X-API-Key` or `Authorization: Bearer`. */
 import type { Request } from 'express';
 import type { Knex } from 'knex';
+import { prepared } from '../db/prepared.js';
 import type { Parts } from '../parts.js';
 import { ProblemError, type ProblemSlug } from '../http/problems.js';
 import type { Caller, Role } from './caller.js';
@@ -70,7 +71,7 @@ function findKey(knex: Knex, id: string, along: Knex.QueryBuilder | undefined): 
       'key.isExpired': knex.raw('coalesce(k.expires <= now(), false)'),
     });
   if (along !== undefined) void query.leftJoin(along.as('along'), knex.raw('true')).select('along.*');
-  return query.then(([found]: FoundKey[]) => found);
+  return prepared(query).then(([found]: FoundKey[]) => found);
 }
 
 function quotaOf(found: FoundKey, usual: Caller['quota']): Caller['quota'] {
