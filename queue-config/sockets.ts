@@ -4,6 +4,7 @@ import { connect as connectTls, rootCertificates } from 'node:tls';
 import type { IStompSocket } from '@stomp/stompjs';
 import { WebSocket } from 'ws';
 import type { BrokerAddress } from './broker-url.js';
+import { writeTogether } from './write-together.js';
 
 /**
  * Opens a socket to a broker. Failures come through the socket's `onerror` and `onclose`.
@@ -24,6 +25,7 @@ function streamSocket({ scheme, host, port, href }: BrokerAddress, trust: { ca?:
   // An address is no server name (RFC 6066 §3); the certificate is compared with it all the same.
   const name = isIP(host) === 0 ? { servername: host } : {};
   const socket: Socket = scheme === 'stomp+ssl' ? connectTls({ ...options, ...trust, ...name }) : connectTcp(options);
+  const writer = writeTogether(socket);
   const CONNECTING = 0;
   const OPEN = 1;
   const CLOSING = 2;
@@ -39,7 +41,7 @@ function streamSocket({ scheme, host, port, href }: BrokerAddress, trust: { ca?:
     onerror: undefined,
     onclose: undefined,
     send(data) {
-      if (readyState === OPEN) socket.write(typeof data === 'string' ? data : Buffer.from(data as ArrayBuffer));
+      if (readyState === OPEN) writer.write(typeof data === 'string' ? data : Buffer.from(data as ArrayBuffer));
     },
     close() {
       readyState = CLOSING;
@@ -47,6 +49,7 @@ function streamSocket({ scheme, host, port, href }: BrokerAddress, trust: { ca?:
     },
     terminate() {
       readyState = CLOSING;
+      writer.flush();
       socket.destroy();
     },
   };

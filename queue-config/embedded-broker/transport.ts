@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Socket } from 'node:net';
 import type { RawData, WebSocket } from 'ws';
+import { writeTogether } from '../write-together.js';
 
 export interface Transport {
   readonly peer: string;
@@ -31,7 +32,7 @@ const LINGER = 2_000;
 export function tcpTransport(socket: Socket, events: (transport: Transport) => TransportEvents): Transport {
   socket.setNoDelay(true);
   socket.setKeepAlive(true, 30_000);
-  let corked = false;
+  const writer = writeTogether(socket);
   let closing: NodeJS.Timeout | undefined;
   const linger = (): void => {
     if (!socket.destroyed) closing ??= setTimeout(() => socket.destroy(), LINGER);
@@ -42,17 +43,7 @@ export function tcpTransport(socket: Socket, events: (transport: Transport) => T
       return socket.writableLength;
     },
     send(bytes) {
-      if (!socket.writable) return;
-      // Frames of one turn of the event loop leave in one packet.
-      if (!corked) {
-        corked = true;
-        socket.cork();
-        process.nextTick(() => {
-          corked = false;
-          socket.uncork();
-        });
-      }
-      socket.write(bytes);
+      if (socket.writable) writer.write(bytes);
     },
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
