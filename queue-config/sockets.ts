@@ -25,7 +25,7 @@ function streamSocket({ scheme, host, port, href }: BrokerAddress, trust: { ca?:
   // An address is no server name (RFC 6066 §3); the certificate is compared with it all the same.
   const name = isIP(host) === 0 ? { servername: host } : {};
   const socket: Socket = scheme === 'stomp+ssl' ? connectTls({ ...options, ...trust, ...name }) : connectTcp(options);
-  const writer = writeTogether(socket);
+  const writer = writeTogether(socket, queueMicrotask);
   const CONNECTING = 0;
   const OPEN = 1;
   const CLOSING = 2;

@@ -1,13 +1,17 @@
 import type { Socket } from 'node:net';
 
 export interface Writer {
-  /** What is written in one turn of the event loop leaves with one system call. */
+  /** What is written until `later` comes leaves with one system call. */
   write(bytes: Uint8Array | string): void;
   /** Hands over what was written: before the socket is destroyed, which forgets what it holds. */
   flush(): void;
 }
 
-export function writeTogether(socket: Socket): Writer {
+/**
+ * @param later `queueMicrotask`: with what is written in one go, and before anything that waits for it goes on; `process.nextTick`: in
+ *   one turn of the event loop
+ */
+export function writeTogether(socket: Socket, later: (flush: () => void) => void): Writer {
   let isHeld = false;
   const flush = (): void => {
     if (!isHeld) return;
@@ -19,7 +23,7 @@ export function writeTogether(socket: Socket): Writer {
       if (!isHeld) {
         isHeld = true;
         socket.cork();
-        process.nextTick(flush);
+        later(flush);
       }
       socket.write(bytes);
     },

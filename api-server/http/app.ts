@@ -84,7 +84,8 @@ const hasBody = ({ headers }: Request): boolean =>
 
 /** Who is asking comes before what is wrong with the request: a stranger learns nothing about it. */
 async function complainToCallersOnly(error: unknown, _request: Request, response: Response, next: NextFunction) {
-  await identifyOf(response)();
+  // A link to an archive is its own proof: nobody is asked who comes by one.
+  if ('identify' in response.locals) await identifyOf(response)();
   next(error);
 }
 
