@@ -180,6 +180,8 @@ function connect({ endpoint, region, credentials }: S3Config, patience: number):
     // The SDK's own default sends trailing checksums, which stores of other makes answer with 411 or 501.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
+    // With it the SDK opens a connection for each part, and waits for an answer before it sends any of it.
+    expectContinueHeader: false,
     retryStrategy: patientStrategy(patience),
     requestHandler: { connectionTimeout: 5_000, socketTimeout: 60_000 },
   });

@@ -14,6 +14,9 @@ import { parentPort } from 'node:worker_threads';
 /** Hexadecimal. */
 const DIGEST_DIGITS = 64;
 
+/** What both digests are computed of before the next, so that the second finds it in the cache: a quarter is saved. */
+const CACHED = 64 * 1024;
+
 /** Streams by number, from their first bytes to their end. @type {Map<number, import('node:crypto').Hash>} */
 const streams = new Map();
 
@@ -24,11 +27,8 @@ parentPort?.on('message', (/** @type {AddOrder | EndOrder | CheckOrder} */ order
 /** @param {AddOrder | EndOrder | CheckOrder} order */
 function carryOut(order) {
   switch (order.type) {
-    case 'add': {
-      const bytes = bytesAt(order.place);
-      streamOf(order.stream).update(bytes);
-      return order.isAlone ? sha256(bytes) : undefined;
-    }
+    case 'add':
+      return add(streamOf(order.stream), bytesAt(order.place), order.isAlone);
     case 'end': {
       const digest = streamOf(order.stream).digest('hex');
       streams.delete(order.stream);
@@ -45,6 +45,25 @@ function carryOut(order) {
       return wrong;
     }
   }
+}
+
+/**
+ * @param {import('node:crypto').Hash} stream
+ * @param {Buffer} bytes
+ * @param {boolean} isAlone
+ */
+function add(stream, bytes, isAlone) {
+  if (!isAlone) {
+    stream.update(bytes);
+    return undefined;
+  }
+  const own = createHash('sha256');
+  for (let start = 0; start < bytes.length; start += CACHED) {
+    const some = bytes.subarray(start, start + CACHED);
+    stream.update(some);
+    own.update(some);
+  }
+  return own.digest('hex');
 }
 
 /** @param {Place} place */

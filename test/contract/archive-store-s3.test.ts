@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -56,6 +56,16 @@ describeOn('radosgw', 'archives in S3', () => {
       proxy = await startTcpProxy(server.port);
     });
     afterAll(() => proxy.close());
+
+    test('the parts of an upload share a few connections', async () => {
+      const store = open(`http://127.0.0.1:${proxy.port}`);
+      const content = randomBytes(60 * MIB);
+      const before = proxy.connections();
+      await store.write('dumps/shared/1/a.zip', cut(content, MIB), { ...ZIP, size: content.length });
+      expect(proxy.connections() - before).toBeLessThanOrEqual(4);
+      expect((await whole(store, 'dumps/shared/1/a.zip')).equals(content)).toBe(true);
+      await store.close();
+    });
 
     test('connections cut in the middle of an upload cost a retry and no byte', async () => {
       const store = open(`http://127.0.0.1:${proxy.port}`);
@@ -229,18 +239,22 @@ async function whole(store: ArchiveStore, key: string): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
-/** Changes one bit of what goes to the server, once so many bytes have passed, in as many connections as are said. */
-async function startTamperingProxy(port: number, after: number, connections = 1) {
+/** Changes one bit of what goes to the server, once so many bytes have passed, in as many requests as are said. */
+async function startTamperingProxy(port: number, after: number, requests = 1) {
   let passed = 0;
-  const changed = new Set<Socket>();
+  let changed = 0;
   const proxy = createServer((near) => {
     const far = connect({ port, host: '127.0.0.1' });
+    let isUnchanged = true;
     near.on('data', (chunk) => {
       passed += chunk.length;
+      // The next request comes when the one before was answered.
+      if (chunk.subarray(0, 4).toString('latin1') === 'PUT ') isUnchanged = true;
       // In the middle of a long chunk there is nothing but the body of a part.
-      const isDue = passed > after && changed.size < connections && chunk.length > 32 * 1024 && !changed.has(near);
+      const isDue = passed > after && changed < requests && chunk.length > 32 * 1024 && isUnchanged;
       if (isDue) {
-        changed.add(near);
+        changed += 1;
+        isUnchanged = false;
         chunk[chunk.length / 2 - (chunk.length % 2) / 2] = (chunk[Math.floor(chunk.length / 2)] ?? 0) ^ 1;
       }
       far.write(chunk);
@@ -257,7 +271,7 @@ async function startTamperingProxy(port: number, after: number, connections = 1)
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
   return {
     port: (proxy.address() as AddressInfo).port,
-    changed: () => changed.size,
+    changed: () => changed,
     close: () => new Promise((resolve) => proxy.close(resolve)),
   };
 }
