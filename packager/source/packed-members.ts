@@ -12,6 +12,10 @@ export interface PackedMembers {
 /** Unpacked at a time. */
 const BLOCK_MEMBERS = 256;
 const DIGEST_BYTES = 32;
+/** Places of documents that are kept apart from their numbers. */
+const PLACES = 64;
+/** A URL that ends in a number, which reads the same when it was one. */
+const NUMBERED = /^(.*\D)([1-9]\d{0,14})$/s;
 
 type Value = string | number | undefined;
 
@@ -25,6 +29,7 @@ interface Block {
 export function createPackedMembers(formats: readonly string[]): PackedMembers {
   const segments = createNumbering<Segment>(({ id }) => id);
   const texts = createNumbering<string>((text) => text);
+  const places = createNumbering<string>((text) => text);
   const blocks: Buffer[] = [];
   let values: Value[] = [];
   let digests: string[] = [];
@@ -48,6 +53,14 @@ export function createPackedMembers(formats: readonly string[]): PackedMembers {
     digests.push(stored.crc32.toString(16).padStart(8, '0'), stored.sha256);
   };
 
+  /** Most documents are at a place that they share, each under a number. */
+  const addUrl = (url: string | undefined): void => {
+    const [, text = '', number = ''] = (url === undefined ? null : NUMBERED.exec(url)) ?? [];
+    const place = number === '' ? undefined : places.ofFew(text, PLACES);
+    values.push(place);
+    values.push(place === undefined ? url : Number(number));
+  };
+
   const endBlock = (): void => {
     const block = serialize({ values, digests: Buffer.from(digests.join(''), 'hex') } satisfies Block);
     blocks.push(block);
@@ -61,7 +74,8 @@ export function createPackedMembers(formats: readonly string[]): PackedMembers {
       return bytes;
     },
     add({ ref, title, creator, date, url, files }) {
-      values.push(ref, title, creator, date, url);
+      values.push(ref, title, creator, date);
+      addUrl(url);
       for (const format of formats) {
         const file = files[format];
         values.push(file === undefined ? 0 : 1);
@@ -72,7 +86,7 @@ export function createPackedMembers(formats: readonly string[]): PackedMembers {
     },
     *members() {
       if (values.length > 0) endBlock();
-      for (const block of blocks) yield [...unpack(deserialize(block) as Block, { formats, segments, texts })];
+      for (const block of blocks) yield [...unpack(deserialize(block) as Block, { formats, segments, texts, places })];
     },
   };
 }
@@ -81,9 +95,11 @@ interface Packing {
   formats: readonly string[];
   segments: Numbering<Segment>;
   texts: Numbering<string>;
+  /** Of documents, up to their number. */
+  places: Numbering<string>;
 }
 
-function* unpack({ values, digests }: Block, { formats, segments, texts }: Packing): Generator<Member> {
+function* unpack({ values, digests }: Block, { formats, segments, texts, places }: Packing): Generator<Member> {
   let position = 0;
   let digestPosition = 0;
   const next = (): Value => values[position++];
@@ -119,7 +135,8 @@ function* unpack({ values, digests }: Block, { formats, segments, texts }: Packi
     const title = nextText();
     const creator = nextText();
     const date = nextText();
-    const url = nextText();
+    const place = places.at(nextNumber());
+    const url = place === undefined ? nextText() : `${place}${String(next())}`;
     const files: Record<string, MemberFile> = {};
     for (const format of formats) if (next() === 1) files[format] = nextFile(url ?? '');
     yield { ref, title, creator, date, url, files };
@@ -129,6 +146,8 @@ function* unpack({ values, digests }: Block, { formats, segments, texts }: Packi
 interface Numbering<T> {
   /** The number of a thing that was met before, or a new one; undefined has none. */
   of(thing: T | undefined): number | undefined;
+  /** The same, but there is no new number when there are so many. */
+  ofFew(thing: T, most: number): number | undefined;
   at(number: number | undefined): T | undefined;
 }
 
@@ -136,16 +155,17 @@ interface Numbering<T> {
 function createNumbering<T>(keyOf: (thing: T) => string): Numbering<T> {
   const numbers = new Map<string, number>();
   const things: T[] = [];
+  const of = (thing: T): number => {
+    const number = numbers.get(keyOf(thing)) ?? things.length;
+    if (things[number] !== thing) {
+      things[number] = thing;
+      numbers.set(keyOf(thing), number);
+    }
+    return number;
+  };
   return {
-    of(thing) {
-      if (thing === undefined) return undefined;
-      const number = numbers.get(keyOf(thing)) ?? things.length;
-      if (things[number] !== thing) {
-        things[number] = thing;
-        numbers.set(keyOf(thing), number);
-      }
-      return number;
-    },
+    of: (thing) => (thing === undefined ? undefined : of(thing)),
+    ofFew: (thing, most) => (things.length < most || numbers.has(keyOf(thing)) ? of(thing) : undefined),
     at: (number) => (number === undefined ? undefined : things[number]),
   };
 }

@@ -29,10 +29,16 @@ test('members come out of their packing as they went in', () => {
     creator: text,
     date: text,
     url: fc.constantFrom(undefined, 'http://server/api/documents/1'),
+    number: fc.option(fc.oneof(fc.nat(2 ** 53), fc.constantFrom('007', '-1', '1.5', '12345678901234567890'))),
     files: fc.oneof(fc.constant({}), fc.record({ txt: file }), fc.record({ meta: file, txt: file })),
   });
   fc.assert(
-    fc.property(fc.array(member, { maxLength: 600 }), (members) => {
+    fc.property(fc.array(member, { maxLength: 600 }), (drawn) => {
+      // At a few places, and then at more than are kept apart.
+      const places = drawn.length > 300 ? 200 : 3;
+      const members = drawn.map(({ number, ...each }, index) =>
+        number === null ? each : { ...each, url: `http://server/${index % places}/documents/${number}` },
+      );
       const packed = createPackedMembers(['meta', 'txt']);
       for (const each of members) packed.add(each);
       expect([...packed.members()].flat()).toEqual(members);
