@@ -3,13 +3,17 @@
  * much of it there is and would free it far too late, so it is given back, and used again by whoever comes next.
  */
 
-/** What nobody uses and is kept all the same, in bytes: what was let go would be there until the garbage collector comes, beside the new. */
-const KEPT = 20 * 1024 * 1024;
-/** Lengths are rounded up to this, so that memory fits more often. */
-const GRAIN = 512 * 1024;
+/**
+ * What nobody uses and is kept all the same, in bytes: as much as one job uses at a time. What was let go would be there until the
+ * garbage collector comes, beside the new.
+ */
+const KEPT = 24 * 1024 * 1024;
+const SHORTEST = 512 * 1024;
+/** Longer ones are all of one length mostly, as the parts of an archive are. */
+const LONGEST_POWER = 4 * 1024 * 1024;
 
-/** What is taken may be so many times as long as what was asked for. */
-const SPARE = 1.25;
+/** What is taken may be so many times as long as what was asked for: of much more the rest would lie idle. */
+const SPARE = 2;
 
 /** Oldest first. */
 const free: Buffer[] = [];
@@ -17,12 +21,28 @@ let kept = 0;
 
 /** So many bytes, with whatever somebody else has left in them. */
 export function takeShared(bytes: number): Buffer {
-  // Of much more memory than is asked for the rest would lie idle.
-  const found = free.findLastIndex(({ length }) => length >= bytes && length <= bytes * SPARE + GRAIN);
-  const [memory = Buffer.from(new SharedArrayBuffer(Math.max(Math.ceil(bytes / GRAIN), 1) * GRAIN))] =
-    found < 0 ? [] : free.splice(found, 1);
-  if (found >= 0) kept -= memory.length;
-  return memory.subarray(0, bytes);
+  const rounded = roundUp(bytes);
+  const index = shortestOf(free, rounded);
+  const found = index === undefined ? undefined : free.splice(index, 1)[0];
+  if (found !== undefined) kept -= found.length;
+  return (found ?? Buffer.from(new SharedArrayBuffer(rounded))).subarray(0, bytes);
+}
+
+/** To a power of two: of few lengths, each fits all others who need about as much. */
+function roundUp(bytes: number): number {
+  if (bytes > LONGEST_POWER) return Math.ceil(bytes / SHORTEST) * SHORTEST;
+  let rounded = SHORTEST;
+  while (rounded < bytes) rounded *= 2;
+  return rounded;
+}
+
+function shortestOf(memories: readonly Buffer[], least: number): number | undefined {
+  let best: number | undefined;
+  for (const [index, { length }] of memories.entries()) {
+    if (length < least || length > least * SPARE) continue;
+    if (best === undefined || length <= (memories[best]?.length ?? 0)) best = index;
+  }
+  return best;
 }
 
 /** Nobody looks at these bytes, or at those that were taken with them, any more. */
