@@ -19,7 +19,8 @@ import { isMissing, isPayloadMismatch } from './s3-errors.js';
 import { signedDigests } from './s3-signed-payloads.js';
 
 const MIB = 1024 * 1024;
-const PARTS_IN_FLIGHT = 3;
+/** Parts in memory: on their way, or to be hashed or filled. The next is filled when one of them has arrived. */
+const PARTS_HELD = 3;
 /** Bytes of parts on their way; one larger part goes alone. */
 const BYTES_IN_FLIGHT = 32 * MIB;
 /** Times that a part is sent again whose bytes changed on their way. */
@@ -97,7 +98,7 @@ export async function startMultipartUpload(
       });
       inFlight.set(sending, part.length);
       // The next part is gathered only when there is room for it, so that no more memory is held than this.
-      while (inFlight.size >= PARTS_IN_FLIGHT + 1 || (inFlight.size > 1 && sum(inFlight.values()) > BYTES_IN_FLIGHT)) {
+      while (inFlight.size >= PARTS_HELD || (inFlight.size > 1 && sum(inFlight.values()) > BYTES_IN_FLIGHT)) {
         await Promise.race(inFlight.keys());
       }
     },
