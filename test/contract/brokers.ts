@@ -99,8 +99,11 @@ export const BROKERS: Readonly<Record<BrokerKey, BrokerRow>> = {
   },
 };
 
-/** In MiB, where each of them takes so many KiB. A heap that is full is searched for garbage without end, and nobody is answered. */
-const heapOf = (queues: number, kibibytes: number): number => Math.ceil((queues * kibibytes) / 1024);
+/**
+ * In MiB, where each of them takes so many KiB. A third of a heap is for what is new; where the rest is full, it is searched for garbage
+ * without end, and nobody is answered.
+ */
+const heapOf = (queues: number, kibibytes: number): number => Math.ceil(((queues * kibibytes) / 1024) * 1.75);
 
 async function startRabbit(): Promise<RunningBroker> {
   const rabbitmq = await startRabbitMQ({ tls: true });
@@ -122,7 +125,7 @@ async function startRabbit(): Promise<RunningBroker> {
 }
 
 async function startClassic(flavour: ActiveMQFlavour, queues = MANY_QUEUES): Promise<RunningBroker> {
-  const activemq = await startActiveMQ({ flavour, tls: flavour === 'maven', heapMiB: 256 + heapOf(queues, 20) });
+  const activemq = await startActiveMQ({ flavour, tls: flavour === 'maven', heapMiB: 256 + heapOf(queues, 21) });
   return {
     get pid() {
       return activemq.pid;
@@ -141,7 +144,7 @@ async function startClassic(flavour: ActiveMQFlavour, queues = MANY_QUEUES): Pro
 }
 
 async function startArtemisBroker(queues = MANY_QUEUES): Promise<RunningBroker> {
-  const artemis = await startArtemis({ heapMiB: 384 + heapOf(queues, 40) });
+  const artemis = await startArtemis({ heapMiB: 384 + heapOf(queues, 26) });
   return {
     get pid() {
       return artemis.pid;

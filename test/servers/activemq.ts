@@ -254,7 +254,8 @@ function launchArguments(
   { configuration, data, heapMiB }: { configuration: string; data: string; heapMiB: number },
 ): string[] {
   return [
-    '-Xms32m',
+    // Growing step by step, a large one would be searched whole at each: for seconds.
+    `-Xms${heapMiB > 1024 ? heapMiB : 32}m`,
     `-Xmx${heapMiB}m`,
     '-XX:+UseSerialGC',
     '-XX:TieredStopAtLevel=1',

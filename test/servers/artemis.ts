@@ -77,6 +77,7 @@ export async function startArtemis(options: ArtemisOptions = {}): Promise<Artemi
   const installation = findArtemis();
   if (installation === undefined) throw new Error('Artemis is not installed: test/servers/install.sh artemis');
   const folder = makeRunFolder('artemis');
+  const { heapMiB = 384 } = options;
   const [port = 0, tlsPort = 0] = await freePorts(2);
   const certificates = makeCertificates(folder.path);
   const passcode = (): string => randomBytes(12).toString('hex');
@@ -99,8 +100,9 @@ export async function startArtemis(options: ArtemisOptions = {}): Promise<Artemi
     startServerProcess({
       command: installation.java,
       args: [
-        '-Xms64m',
-        `-Xmx${options.heapMiB ?? 384}m`,
+        // Growing step by step, a large one would be searched whole at each: for seconds.
+        `-Xms${heapMiB > 1024 ? heapMiB : 64}m`,
+        `-Xmx${heapMiB}m`,
         '-XX:+UseSerialGC',
         '-XX:TieredStopAtLevel=1',
         '-XX:+ExitOnOutOfMemoryError',
