@@ -136,6 +136,8 @@ export interface DumpStore {
   /** The dump in what {@link lookUp} found just now. */
   foundBy(row: LookUpRow): Dump | undefined;
   byId(id: string): Promise<Dump | undefined>;
+  /** The dump as it is now, which is most often as it was looked up. */
+  renewed(known: Dump): Promise<Dump>;
   /** All dumps of a docset, newest first. */
   ofDocset(docset: string): Promise<Dump[]>;
   /** Those of a docset that somebody may still build, oldest first. */
@@ -235,6 +237,14 @@ export function createDumpStore(knex: Knex): DumpStore {
     async byId(id) {
       const rows = await prepared(read().where('id', id));
       return rows[0] && toDump(rows[0]);
+    },
+    async renewed(known) {
+      const query = read().where('id', known.id);
+      const version = versions.get(known);
+      // Nothing comes where it still is of that version: a row has thirty columns to send and to read.
+      if (version !== undefined) void query.whereRaw('dumps.xmin::text <> ?', [version]);
+      const rows = await prepared(query);
+      return rows[0] === undefined ? known : toDump(rows[0]);
     },
     async ofDocset(docset) {
       return (await read().where('docset_id', docset).orderBy('created', 'desc')).map(toDump);

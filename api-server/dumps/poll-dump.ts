@@ -167,8 +167,8 @@ function changeIf(
   return store.change(id, (current) => (holds(current) ? change(current) : current));
 }
 
-async function reload({ store }: DumpParts, dump: Dump): Promise<Dump> {
-  return (await store.byId(dump.id)) ?? dump;
+function reload({ store }: DumpParts, dump: Dump): Promise<Dump> {
+  return store.renewed(dump);
 }
 
 /** The first look at an archive whose time is over writes that down and frees its storage. */

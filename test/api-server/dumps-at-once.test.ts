@@ -149,6 +149,15 @@ describe('a dump', () => {
       expect(await rowOf(dump)).toEqual(polled.dump);
     });
 
+    test('is told as another poll has left it, also where this one finds no news', async () => {
+      const { dump } = await requestDump(parts, request);
+      const known = await lookUp();
+      expect((await pollDump(parts, known)).dump).toEqual(known);
+      await say(dump, { type: 'Accepted' }, 1);
+      await pollDump(parts, dump);
+      expect((await pollDump(parts, known)).dump.outcome.status).toBe('running');
+    });
+
     test('hears also of one that was made meanwhile', async () => {
       const { dump: zip } = await requestDump(parts, request);
       const known = await lookUp();

@@ -34,6 +34,8 @@ import { interleave, report } from './measure.js';
 import { plainClient, type PlainClient } from './plain-get.js';
 
 const ROUNDS = Number(process.env['ROUNDS'] ?? 300);
+/** Rounds before those that count: a server runs for weeks, and its code is compiled after some thousand requests. */
+const WARM_UP = Number(process.env['WARM_UP'] ?? 400);
 const DUMPS = Number(process.env['DUMPS'] ?? 2_000);
 const POLLS_PER_DUMP = 10;
 const FIRST = DUMPS / 10;
@@ -85,7 +87,7 @@ async function latencies(): Promise<void> {
         finished: () => client.ask(`${finished}/dump`),
         memory: () => inMemory.ask(`${finished}/dump`),
       },
-      { rounds: ROUNDS, warmUp: 50 },
+      { rounds: ROUNDS, warmUp: WARM_UP },
     );
     const kickOffs = await interleave(
       {
@@ -93,7 +95,7 @@ async function latencies(): Promise<void> {
         send: () => sendThroughPort(packagers),
         kickOff: async () => untilAccepted(miner, client),
       },
-      { rounds: Math.ceil(ROUNDS / 3), warmUp: 50 },
+      { rounds: Math.ceil(ROUNDS / 3), warmUp: WARM_UP },
     );
     for (const [name, { p50, p99 }] of [...Object.entries(polls), ...Object.entries(kickOffs)]) {
       process.stdout.write(`${name.padEnd(10)} p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms\n`);
@@ -185,7 +187,7 @@ async function bareKickOffs(packagers: Broker): Promise<number> {
   };
   const figures = await interleave(
     { trip: () => line.roundTrip(), kickOff },
-    { rounds: Math.ceil(ROUNDS / 3), warmUp: 50 },
+    { rounds: Math.ceil(ROUNDS / 3), warmUp: WARM_UP },
   );
   await consumer.stop();
   await asker.close();
