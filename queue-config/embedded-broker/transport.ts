@@ -32,7 +32,7 @@ const LINGER = 2_000;
 export function tcpTransport(socket: Socket, events: (transport: Transport) => TransportEvents): Transport {
   socket.setNoDelay(true);
   socket.setKeepAlive(true, 30_000);
-  const writer = writeTogether(socket, process.nextTick);
+  const writer = writeTogether(socket, (flush) => process.nextTick(flush));
   let closing: NodeJS.Timeout | undefined;
   const linger = (): void => {
     if (!socket.destroyed) closing ??= setTimeout(() => socket.destroy(), LINGER);
