@@ -13,6 +13,9 @@ export function namedFormats(request: Request): string[] | undefined {
   return text === undefined ? undefined : [...new Set(text.split(',').map((format) => format.trim()))];
 }
 
+/** The same, or those that are meant where none is named. */
+export const wantedFormats = (request: Request): string[] => namedFormats(request) ?? [...DEFAULT_FORMATS];
+
 /**
  * The collection is asked only where a format is not one that every collection knows.
  * @throws {ProblemError} `format-unknown`

@@ -19,7 +19,7 @@ import {
 import { CITATION_TYPES, cite, type CitationFormat } from './citation.js';
 import { countDelta } from './delta.js';
 import { knownAnswer, validatorsOf } from './entity-tag.js';
-import { DEFAULT_FORMATS, namedFormats, requireKnown } from './formats.js';
+import { requireKnown, wantedFormats } from './formats.js';
 import { listingDocument, listingLines, type Since } from './listing.js';
 import { makeDocset } from './make-docset.js';
 import { NDJSON, sendTable } from './send-table.js';
@@ -69,7 +69,7 @@ export function docsetRoutes(parts: Parts): Route[] {
   async function get(request: Request, caller: Caller): Promise<Answer> {
     const docset = await readable(request, caller);
     const since = await sinceOf(request, caller, docset);
-    const formats = namedFormats(request) ?? [...DEFAULT_FORMATS];
+    const formats = wantedFormats(request);
     await requireKnown(knex, formats, docset.collection_id);
     const headers = { Vary: 'Accept' };
     if (request.accepts(['application/json', NDJSON]) === NDJSON) {

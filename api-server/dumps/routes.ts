@@ -5,7 +5,7 @@ import { DEFAULT_CONTAINER, parseContainer, type Container } from '../../queue-c
 import { prepared } from '../db/prepared.js';
 import { countDelta, type DeltaCounts } from '../docsets/delta.js';
 import { ownDocset, ownDocsetOf, type DocsetFacts } from '../docsets/docsets.js';
-import { DEFAULT_FORMATS, namedFormats, requireKnown } from '../docsets/formats.js';
+import { DEFAULT_FORMATS, namedFormats, requireKnown, wantedFormats } from '../docsets/formats.js';
 import { nextLink, readPage } from '../http/paging.js';
 import { ProblemError } from '../http/problems.js';
 import { originOf, param, queryParam, type Answer, type Route } from '../http/route.js';
@@ -250,7 +250,7 @@ async function isStored({ links }: DumpParts, archive: { key: string; size: numb
 /** The dump that a request asks for. */
 function askedFor(request: Request): { formats: string[]; container: Container; since: string | null } {
   return {
-    formats: (namedFormats(request) ?? [...DEFAULT_FORMATS]).toSorted(),
+    formats: wantedFormats(request).toSorted(),
     container: containerOf(request) ?? DEFAULT_CONTAINER,
     since: queryParam(request, 'since') ?? null,
   };

@@ -13,9 +13,9 @@ export interface Route {
   handler: Handler;
   /**
    * One row that the handler begins with, read in the statement that finds the caller's key: for what is asked so often that a
-   * statement more would count. The request fits openapi.yaml; who asks is not known yet. Undefined: the handler reads by itself.
+   * statement more would count. The request fits openapi.yaml; who asks is not known yet.
    */
-  reads?: (request: Request) => Knex.QueryBuilder | undefined;
+  reads?: (request: Request) => Knex.QueryBuilder;
 }
 
 /**
