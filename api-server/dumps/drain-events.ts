@@ -32,6 +32,8 @@ export interface Drained {
   isFresh: boolean;
   /** False where there was more than one poll reads. */
   isComplete: boolean;
+  /** True where nothing was waiting to be read. */
+  isEmpty: boolean;
   /** The dumps that were changed, by id. */
   changed: Map<string, Dump>;
 }
@@ -57,12 +59,12 @@ export async function drainEvents(parts: DumpParts, known: Dump): Promise<Draine
     const { drained, isComplete } = await parts.broker.drain(eventsOf(docset), fold, options);
     parts.metrics.drained(took(), isComplete ? 'drained' : 'cut');
     if (!isComplete) parts.log.warn({ docset, drained }, 'more events wait than one poll reads');
-    return { isFresh: true, isComplete, changed };
+    return { isFresh: true, isComplete, isEmpty: drained === 0, changed };
   } catch (error) {
     parts.metrics.drained(took(), 'failed');
     if (!isOutage(error)) throw error;
     parts.log.warn({ err: error, docset }, 'events could not be read; the answer may be stale');
-    return { isFresh: false, isComplete: false, changed };
+    return { isFresh: false, isComplete: false, isEmpty: false, changed };
   } finally {
     tally.report();
   }

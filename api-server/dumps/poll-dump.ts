@@ -16,8 +16,9 @@ export interface PollResult {
 }
 
 /**
- * Brings a dump up to date and returns it. One that is over is answered from the database alone.
+ * Brings a dump up to date and returns it: as it was at the call, or later. One that is over is answered from the database alone.
  * Broker and store may be down: then the last known state comes back as stale.
+ * @param known the dump as it was read just now
  */
 export async function pollDump(parts: DumpParts, known: Dump): Promise<PollResult> {
   if (!isLive(known)) return { dump: await settleExpiry(parts, known), stale: false };
@@ -25,8 +26,10 @@ export async function pollDump(parts: DumpParts, known: Dump): Promise<PollResul
   const isFresh = drained.isFresh && drained.isComplete;
   try {
     await askAgain(parts, drained.changed);
-    // Without news of our own it is read again: another poll may have had them, and asking again is noted there.
+    // Nothing was waiting, and nothing is to be done: it is as it was when the poll began. What other polls write meanwhile is theirs to tell.
+    if (isFresh && drained.isEmpty && isQuiet(parts, known)) return { dump: known, stale: false };
     const changed = drained.changed.get(known.id);
+    // Without news of our own it is read again: another poll may have had them, and asking again is noted there.
     const dump = changed === undefined || isUnasked(changed) ? await reload(parts, known) : changed;
     if (!isLive(dump)) return { dump, stale: false };
     const settled = await settleLease(parts, dump, drained);
@@ -38,6 +41,10 @@ export async function pollDump(parts: DumpParts, known: Dump): Promise<PollResul
     return { dump, stale: isLive(dump) };
   }
 }
+
+/** True for a dump that is only to be waited for: there was news of it lately. */
+const isQuiet = ({ store, terms }: DumpParts, dump: Dump): boolean =>
+  judgeLease(dump, store.now(), terms).act === 'wait';
 
 /** An attempt after the first, whose request is still to be sent. */
 const isUnasked = (dump: Dump): boolean => isLive(dump) && dump.attempt > 1 && dump.published === null;

@@ -16,7 +16,7 @@ export async function waitUntilDone(parts: DumpParts, first: PollResult, request
   let result = first;
   while (isLive(result.dump) && Date.now() < deadline && !request.socket.destroyed) {
     await sleep(Math.min(PAUSE, deadline - Date.now()));
-    result = await pollDump(parts, result.dump);
+    result = await pollDump(parts, await parts.store.renewed(result.dump));
   }
   return result;
 }

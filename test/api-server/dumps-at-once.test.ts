@@ -96,6 +96,7 @@ describe('a dump', () => {
       expect(dump.published).not.toBeNull();
       const updated = new Date(Date.now() - 2 * LEASE);
       await database.knex('dumps').where('id', dump.id).update({ status: 'running', updated });
+      dump = (await rowOf(dump)) ?? dump;
     }
     expect(depthOf('/queue/docsets/package')).toBe(3);
     const end = await pollDump(parts, dump);
@@ -123,17 +124,28 @@ describe('a dump', () => {
       return dump;
     };
 
+    /** What a poll asks of the database, by how each statement begins. */
+    const askedBy = async (poll: () => Promise<unknown>): Promise<string[]> => {
+      const asked: string[] = [];
+      const listen = ({ sql }: { sql: string }): unknown => asked.push(sql.slice(0, 6));
+      database.knex.on('query', listen);
+      await poll();
+      database.knex.off('query', listen);
+      return asked;
+    };
+
     test('takes its news without being read again', async () => {
       const { dump } = await requestDump(parts, request);
       await say(dump, { type: 'Accepted' }, 1);
       const known = await lookUp();
-      const asked: string[] = [];
-      const listen = ({ sql }: { sql: string }): unknown => asked.push(sql.slice(0, 6));
-      database.knex.on('query', listen);
-      const polled = await pollDump(parts, known);
-      database.knex.off('query', listen);
-      expect(polled.dump.outcome.status).toBe('running');
-      expect(asked).toEqual(['with "']);
+      expect(await askedBy(() => pollDump(parts, known))).toEqual(['with "']);
+      expect((await rowOf(dump))?.outcome.status).toBe('running');
+    });
+
+    test('is told without being read again where nothing was waiting', async () => {
+      await requestDump(parts, request);
+      const known = await lookUp();
+      expect(await askedBy(async () => expect((await pollDump(parts, known)).dump).toEqual(known))).toEqual([]);
     });
 
     test('keeps what somebody else has written meanwhile', async () => {
@@ -149,13 +161,19 @@ describe('a dump', () => {
       expect(await rowOf(dump)).toEqual(polled.dump);
     });
 
-    test('is told as another poll has left it, also where this one finds no news', async () => {
+    test('is told as another poll has left it, where this one has only news that is refused', async () => {
       const { dump } = await requestDump(parts, request);
       const known = await lookUp();
-      expect((await pollDump(parts, known)).dump).toEqual(known);
+      await say(dump, { type: 'Progress', percent: 30 }, 2);
+      await pollDump(parts, known);
       await say(dump, { type: 'Accepted' }, 1);
-      await pollDump(parts, dump);
-      expect((await pollDump(parts, known)).dump.outcome.status).toBe('running');
+      expect((await pollDump(parts, known)).dump).toMatchObject({ progress: 30, outcome: { status: 'running' } });
+    });
+
+    test('is told as another poll has left it, where it was silent', async () => {
+      const known = await silentDump(1);
+      await database.knex('dumps').where('id', known.id).update({ progress: 30, updated: new Date() });
+      expect((await pollDump(parts, known)).dump).toMatchObject({ attempt: 1, progress: 30 });
     });
 
     test('hears also of one that was made meanwhile', async () => {
