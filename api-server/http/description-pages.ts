@@ -24,11 +24,14 @@ const DOCS_SCRIPT = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#page', de
 
 export function descriptionPages(): Router {
   const yaml = readContract();
-  const json = JSON.stringify(parseContract(yaml));
+  let json: string | undefined;
   const swaggerUi = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
   const router = express.Router();
   router.get('/openapi.yaml', (_request, response) => response.type('application/yaml').send(yaml));
-  router.get('/openapi.json', (_request, response) => response.type('application/json').send(json));
+  router.get('/openapi.json', (_request, response) => {
+    json ??= JSON.stringify(parseContract(yaml));
+    response.type('application/json').send(json);
+  });
   router.get('/docs', (_request, response) => response.type('html').send(DOCS_PAGE));
   router.get('/docs/page.js', (_request, response) => response.type('text/javascript').send(DOCS_SCRIPT));
   for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png']) {

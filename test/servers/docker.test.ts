@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { GetBucketLifecycleConfigurationCommand } from '@aws-sdk/client-s3';
 import { describe, expect, test } from '@jest/globals';
-import { parse } from 'yaml';
+import { load } from 'js-yaml';
 import { readApiServerConfig } from '../../api-server/config.js';
 import { readPackagerConfig } from '../../packager/config.js';
 import { describeOn, findPostgreSQL, pinnedVersion, startRadosgw } from './index.js';
@@ -27,12 +27,11 @@ const example = Object.fromEntries(
 );
 
 /** compose.yaml with the example's variables filled in. */
-const compose = parse(
+const compose = load(
   read('docker/compose.yaml').replace(/\$\{([A-Z0-9_]+)(?::[-?][^}]*)?\}/g, (_, name: string) => {
     if (example[name] === undefined) throw new Error(`docker/.env.example lacks ${name}`);
     return example[name];
   }),
-  { merge: true },
 ) as { services: Record<'broker' | 'database' | 's3' | 'bucket' | 'api-server' | 'packager', Service> };
 
 describe('docker/compose.yaml', () => {
