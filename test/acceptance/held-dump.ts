@@ -30,9 +30,9 @@ export interface HeldDumpOptions {
   apiEnv?: Record<string, string>;
 }
 
-/** 30 MB, and where to stop: a part of the archive is on its way to the store by then. */
-export const DOCUMENTS = 300;
-const STOP_AT = 22_000_000;
+/** 20 MB, and where to stop: a part of the archive is on its way to the store by then. */
+export const DOCUMENTS = 200;
+const STOP_AT = 15_000_000;
 const DOCUMENT_BYTES = 100_000;
 
 export async function holdDump(stage: Stage, { env = {}, apiEnv = {} }: HeldDumpOptions = {}): Promise<HeldDump> {

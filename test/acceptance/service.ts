@@ -103,13 +103,23 @@ export async function ingest(url: string, adminKey: string, id: string, lines: I
   if (refused.length > 0) throw new Error(`refused: ${JSON.stringify(refused)}`);
 }
 
-/** Texts that differ, so that no archive is the same by chance. */
+/** Texts that differ, so that no archive is the same by chance; what packs them saves a quarter. */
 export function someDocuments(count: number, bytes = 2_000): IngestLine[] {
   return Array.from({ length: count }, (_, index) => ({
     ref: `doc-${String(index).padStart(6, '0')}`,
     metadata: { title: `Document ${index}`, creator: 'Somebody', date: String(1800 + (index % 200)), year: index },
-    files: { txt: { text: `Document ${index}. ${randomBytes(bytes / 2).toString('hex')}` } },
+    files: { txt: { text: `Document ${index}. ${randomWord(bytes)}` } },
   }));
+}
+
+/** One word: letters and digits, as many as there are bytes. */
+function randomWord(bytes: number): string {
+  let word = '';
+  while (word.length < bytes)
+    word += randomBytes(bytes)
+      .toString('base64')
+      .replace(/[^a-zA-Z0-9]/g, '');
+  return word.slice(0, bytes);
 }
 
 export interface Answer<T> {

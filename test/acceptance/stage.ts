@@ -4,6 +4,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ListMultipartUploadsCommand, paginateListObjectsV2, type S3Client } from '@aws-sdk/client-s3';
 import { startEmbeddedBroker, type EmbeddedBroker } from '../../queue-config/embedded-broker/index.js';
+import { copyMigratedFolder } from '../api-server/migrated-folder.js';
 import { startActiveMQ } from '../servers/activemq.js';
 import { freePorts } from '../servers/free-ports.js';
 import { startPostgreSQL, type PostgreSQL } from '../servers/postgresql.js';
@@ -60,7 +61,11 @@ export async function startEmbeddedStage(): Promise<Stage> {
         broker = await start();
       },
     },
-    makeStores: () => Promise.resolve(embeddedStores()),
+    async makeStores() {
+      const stores = folderStores();
+      await copyMigratedFolder(stores.env.DATA_DIR);
+      return stores;
+    },
     async close() {
       await broker.stop();
       folder.remove();
@@ -68,7 +73,7 @@ export async function startEmbeddedStage(): Promise<Stage> {
   };
 }
 
-function embeddedStores(): Stores {
+function folderStores(): Stores & { env: { DATA_DIR: string } } {
   const folder = makeRunFolder('data');
   const files = (): string[] => {
     const archives = join(folder.path, 'archives');
@@ -114,7 +119,7 @@ export async function startRabbitMQStage(): Promise<Stage> {
 
 /** A database of their own; archives go to a folder. */
 export async function makeFolderStores(postgresql: Pick<PostgreSQL, 'createDatabase'>): Promise<Stores> {
-  const stores = embeddedStores();
+  const stores = folderStores();
   return { ...stores, env: { ...stores.env, DATABASE_URL: await postgresql.createDatabase() } };
 }
 
