@@ -1,20 +1,18 @@
 /**
  * What the brokers of the contract cost and do, side by side: `npm run bench:brokers`.
  *
- * BROKERS names some of them, separated by commas; by default all that are installed. ROUNDS (200) are the drains that are timed,
- * TRIALS (1000) the drains with which a writer races, QUEUES (2000) the transient queues that are alive at a time, KICK_OFFS (500) the
- * dumps that are asked for, of an api-server on PostgreSQL. Prints a table and, last, one line of JSON. REPORT names a Markdown file (docs/brokers.md), into which the table is written between the two comments
- * that mark its place.
+ * BROKERS names some of them, separated by commas; by default all that are installed. ROUNDS (1000) are the drains that are timed,
+ * TRIALS (1000) the drains with which a writer races, QUEUES (2000) the transient queues that are alive at a time, KICK_OFFS (2000) the
+ * dumps that are asked for, of an api-server on PostgreSQL. Prints a table and, last, one line of JSON. REPORT names a Markdown
+ * file (docs/brokers.md), into which the table is written.
  */
 import { fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pMap from 'p-map';
-import { format, resolveConfig } from 'prettier';
 import {
   DEAD_LETTERS,
   eventsOf,
@@ -29,11 +27,13 @@ import { BROKERS, type BrokerKey, type BrokerRow, type RunningBroker } from '../
 import { isInstalled } from '../servers/installed.js';
 import { startPostgreSQL, type PostgreSQL } from '../servers/postgresql.js';
 import { interleave, type Figures } from './measure.js';
+import { plainClient } from './plain-get.js';
+import { writeFigures } from './write-figures.js';
 
-const ROUNDS = Number(process.env['ROUNDS'] ?? 200);
+const ROUNDS = Number(process.env['ROUNDS'] ?? 1_000);
 const TRIALS = Number(process.env['TRIALS'] ?? 1_000);
 const QUEUES = Number(process.env['QUEUES'] ?? 2_000);
-const KICK_OFFS = Number(process.env['KICK_OFFS'] ?? 500);
+const KICK_OFFS = Number(process.env['KICK_OFFS'] ?? 2_000);
 /** Kick-offs, and bare sends, that are under way at a time. */
 const AT_ONCE = 8;
 const TURNS = 5;
@@ -95,7 +95,7 @@ for (const key of wanted) {
 await postgresql?.close();
 process.stdout.write(`${table()}\n`);
 const report = process.env['REPORT'];
-if (report !== undefined) await writeReport(report);
+if (report !== undefined) await writeFigures(report, table());
 process.stdout.write(
   `${JSON.stringify(Object.fromEntries([...found].map(([row, findings]) => [row.title, findings])))}\n`,
 );
@@ -237,7 +237,9 @@ async function compareKickOffs(broker: Broker, server: RunningBroker, database: 
   try {
     const { url } = await service.apiServer({ VALIDATE_RESPONSES: 'false' });
     await ingest(url, await makeKey(service, 'admin'), 'texts', someDocuments(5));
-    const miner = makeMiner(url, await makeKey(service));
+    const key = await makeKey(service);
+    const miner = makeMiner(url, key);
+    const client = plainClient(url, key);
     const timed = async (work: (number: number) => Promise<void>): Promise<number> => {
       const started = performance.now();
       await pMap(Array(KICK_OFFS / TURNS).keys(), work, { concurrency: AT_ONCE });
@@ -249,13 +251,15 @@ async function compareKickOffs(broker: Broker, server: RunningBroker, database: 
         kickOff: async () => {
           const docsets = await pMap(Array(KICK_OFFS / TURNS).keys(), () => miner.docset('texts'));
           return timed(async (number) => {
-            const { status } = await miner.post(`${docsets[number]}/dump?fmt=txt`);
-            if (status !== 202) throw new Error(`a kick-off was answered ${status}`);
+            const answer = await client.ask(`${docsets[number]}/dump?fmt=txt`, 'POST');
+            const { status } = JSON.parse(answer) as { status: string };
+            if (status !== 'accepted') throw new Error(`a kick-off was answered ${answer}`);
           });
         },
       },
       { rounds: TURNS, warmUp: 1 },
     );
+    client.close();
     return (times['send']?.p50 ?? NaN) / (times['kickOff']?.p50 ?? NaN);
   } finally {
     await service.close();
@@ -309,14 +313,4 @@ function table(): string {
     ],
   );
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
-}
-
-async function writeReport(path: string): Promise<void> {
-  const text = await readFile(path, 'utf8');
-  const [start, end] = ['<!-- figures -->', '<!-- end of figures -->'];
-  if (!text.includes(start) || !text.includes(end)) throw new Error(`${path} has no place for figures`);
-  const [before = ''] = text.split(start);
-  const [, after = ''] = text.split(end);
-  const written = `${before}${start}\n\n${table()}\n\n${end}${after}`;
-  await writeFile(path, await format(written, { ...(await resolveConfig(path)), parser: 'markdown' }));
 }

@@ -9,16 +9,16 @@
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { format, resolveConfig } from 'prettier';
 import { openCorpus, type Corpus } from './corpus/build-corpus.js';
 import { createRatios } from './measure.js';
 import { measureEngine } from './packaging-engine.js';
 import { measureLatency } from './packaging-latency.js';
 import { measureMemory } from './packaging-memory.js';
 import { measureService } from './packaging-service.js';
+import { writeFigures } from './write-figures.js';
 
 const ROUNDS = Number(process.env['ROUNDS'] ?? 5);
 const IN_MEMORY = '/dev/shm';
@@ -43,20 +43,14 @@ if (wanted.includes('latency')) await measureLatency(corpus, folder, ROUNDS, rat
 if (wanted.includes('service')) await measureService(corpus, ROUNDS, ratios);
 if (wanted.includes('memory')) await measureMemory(IS_LONG, ratios);
 const report = process.env['REPORT'];
-if (report !== undefined) await writeReport(report);
+if (report !== undefined) await writeFigures(report, figures());
 ratios.print();
 
-async function writeReport(path: string): Promise<void> {
-  const text = await readFile(path, 'utf8');
-  const [start, end] = ['<!-- figures -->', '<!-- end of figures -->'];
-  if (!text.includes(start) || !text.includes(end)) throw new Error(`${path} has no place for figures`);
+/** @returns a line that says what was measured on, and all ratios, as Markdown */
+function figures(): string {
   const megabytes = (corpus.bytes / 1e6).toFixed(0);
   const machine = `${availableParallelism()} cores, Node ${process.version}, ${ROUNDS} rounds`;
-  const figures = `${count} documents, ${megabytes} MB of text; ${machine}.\n\n${ratios.table()}`;
-  const [before = ''] = text.split(start);
-  const [, after = ''] = text.split(end);
-  const written = `${before}${start}\n\n${figures}\n\n${end}${after}`;
-  await writeFile(path, await format(written, { ...(await resolveConfig(path)), parser: 'markdown' }));
+  return `${count} documents, ${megabytes} MB of text; ${machine}.\n\n${ratios.table()}`;
 }
 
 function firstOf({ documents, ...corpus }: Corpus, most: number): Corpus {
