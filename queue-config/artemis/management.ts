@@ -1,5 +1,6 @@
 /** Artemis' management by messages: it answers questions about its queues and its settings, with the right `manage`. */
 import { randomUUID } from 'node:crypto';
+import { awaited } from '../awaited.js';
 import { BrokerUnavailableError } from '../broker.js';
 import type { StompConnection } from '../stomp-connection.js';
 
@@ -72,23 +73,13 @@ export async function openManagement(connection: StompConnection): Promise<Manag
   );
   await subscription.confirmed;
 
-  const ask = async (question: Readonly<Record<string, string>>, parameters: readonly unknown[]): Promise<Answer> => {
-    let giveUp = (): void => undefined;
-    let timer: NodeJS.Timeout | undefined;
-    const answer = new Promise<Answer>((resolve, reject) => {
+  const ask = (question: Readonly<Record<string, string>>, parameters: readonly unknown[]): Promise<Answer> => {
+    const tooLate = () => new BrokerUnavailableError('the management does not answer');
+    const body = JSON.stringify(parameters);
+    return awaited<Answer>(connection, { ms: PATIENCE, tooLate }, (resolve, reject) => {
       answered = resolve;
-      giveUp = () => reject(connection.lost.reason as Error);
-      timer = setTimeout(() => reject(new BrokerUnavailableError('the management does not answer')), PATIENCE);
+      connection.sendText(ADDRESS, { 'reply-to': replies, ...question }, body).catch(reject);
     });
-    connection.lost.addEventListener('abort', giveUp, { once: true });
-    try {
-      const body = JSON.stringify(parameters);
-      await Promise.all([connection.sendText(ADDRESS, { 'reply-to': replies, ...question }, body), answer]);
-      return await answer;
-    } finally {
-      clearTimeout(timer);
-      connection.lost.removeEventListener('abort', giveUp);
-    }
   };
 
   return {

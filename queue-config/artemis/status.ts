@@ -1,6 +1,7 @@
 /** How the queues are on Artemis, which tells by its management. */
 import { randomUUID } from 'node:crypto';
 import type { IMessage } from '@stomp/stompjs';
+import { awaited } from '../awaited.js';
 import { BrokerUnavailableError, type ReceivedMessage } from '../broker.js';
 import { DEAD_LETTERS, type Destination } from '../destinations.js';
 import { readDeadLetter } from '../operations/dead-letters.js';
@@ -55,29 +56,20 @@ async function look(connection: StompConnection, destination: Destination): Prom
   const seen: ReceivedMessage[] = [];
   const headers = { ...artemis.sendHeaders(destination), ...artemis.expiryHeaders(Date.now() + FENCE_TTL), fence };
   connection.sendUnconfirmed(artemis.spell(destination), headers, 'fence');
-  let timer: NodeJS.Timeout | undefined;
-  let onLost = (): void => undefined;
-  try {
-    await new Promise<void>((resolve, reject) => {
-      timer = setTimeout(() => reject(new BrokerUnavailableError(`${destination} cannot be looked at`)), PATIENCE);
-      onLost = () => reject(connection.lost.reason as Error);
-      connection.lost.addEventListener('abort', onLost, { once: true });
-      const onMessage = (message: IMessage): void => {
-        if (message.headers['fence'] === fence)
-          connection
-            .ack(message)
-            .then(() => subscription.end())
-            .then(resolve, reject);
-        else if (seen.push({ headers: message.headers, body: message.body }) === MOST_READ)
-          subscription.end().then(resolve, reject);
-      };
-      const wanted = { ack: 'client-individual', ...artemis.drain.subscribeHeaders(fence, MOST_READ) };
-      const subscription = connection.subscribe(artemis.spell(destination), wanted, onMessage);
-      subscription.confirmed.catch(reject);
-    });
-  } finally {
-    clearTimeout(timer);
-    connection.lost.removeEventListener('abort', onLost);
-  }
+  const tooLate = () => new BrokerUnavailableError(`${destination} cannot be looked at`);
+  await awaited(connection, { ms: PATIENCE, tooLate }, (resolve, reject) => {
+    const onMessage = (message: IMessage): void => {
+      if (message.headers['fence'] === fence)
+        connection
+          .ack(message)
+          .then(() => subscription.end())
+          .then(resolve, reject);
+      else if (seen.push({ headers: message.headers, body: message.body }) === MOST_READ)
+        subscription.end().then(resolve, reject);
+    };
+    const wanted = { ack: 'client-individual', ...artemis.drain.subscribeHeaders(fence, MOST_READ) };
+    const subscription = connection.subscribe(artemis.spell(destination), wanted, onMessage);
+    subscription.confirmed.catch(reject);
+  });
   return seen.slice(0, MOST_READ);
 }

@@ -1,4 +1,5 @@
 /** Looks at the messages of a queue and takes none. */
+import { awaited } from '../awaited.js';
 import { BrokerUnavailableError, type ReceivedMessage } from '../broker.js';
 import type { StompConnection } from '../stomp-connection.js';
 
@@ -11,26 +12,13 @@ export async function browse(
   headers: Readonly<Record<string, string>> = {},
 ): Promise<ReceivedMessage[]> {
   const seen: ReceivedMessage[] = [];
-  let timer: NodeJS.Timeout | undefined;
-  let onLost = (): void => undefined;
-  try {
-    await new Promise<void>((resolve, reject) => {
-      timer = setTimeout(() => reject(new BrokerUnavailableError(`${destination} cannot be browsed`)), PATIENCE);
-      onLost = () => reject(connection.lost.reason as Error);
-      connection.lost.addEventListener('abort', onLost, { once: true });
-      const subscription = connection.subscribe(
-        destination,
-        { ...headers, browser: 'true', ack: 'auto' },
-        (message) => {
-          if (message.headers['browser'] === 'end') subscription.end().then(resolve, reject);
-          else seen.push({ headers: message.headers, body: message.body });
-        },
-      );
-      subscription.confirmed.catch(reject);
+  const tooLate = () => new BrokerUnavailableError(`${destination} cannot be browsed`);
+  await awaited(connection, { ms: PATIENCE, tooLate }, (resolve, reject) => {
+    const subscription = connection.subscribe(destination, { ...headers, browser: 'true', ack: 'auto' }, (message) => {
+      if (message.headers['browser'] === 'end') subscription.end().then(resolve, reject);
+      else seen.push({ headers: message.headers, body: message.body });
     });
-  } finally {
-    clearTimeout(timer);
-    connection.lost.removeEventListener('abort', onLost);
-  }
+    subscription.confirmed.catch(reject);
+  });
   return seen;
 }

@@ -1,4 +1,5 @@
 /** Looks at the embedded broker: the first messages of a queue, which stay there, and how all queues are. */
+import { awaited } from '../awaited.js';
 import { BrokerUnavailableError, type ReceivedMessage } from '../broker.js';
 import type { StompConnection } from '../stomp-connection.js';
 
@@ -21,22 +22,13 @@ export interface LookedAt {
 /** @throws {BrokerUnavailableError} it did not answer in time */
 export async function look(connection: StompConnection, destination: string): Promise<LookedAt> {
   const messages: ReceivedMessage[] = [];
-  let timer: NodeJS.Timeout | undefined;
-  let onLost = (): void => undefined;
-  try {
-    return await new Promise<LookedAt>((resolve, reject) => {
-      timer = setTimeout(() => reject(new BrokerUnavailableError(`${destination} cannot be looked at`)), PATIENCE);
-      onLost = () => reject(connection.lost.reason as Error);
-      connection.lost.addEventListener('abort', onLost, { once: true });
-      // It ends by itself: there is nothing to unsubscribe from.
-      const { confirmed } = connection.subscribe(destination, { 'adit-look': 'true' }, ({ headers, body }) => {
-        if (headers['look-end'] === 'true') resolve({ messages, queues: JSON.parse(body) as LookedAt['queues'] });
-        else messages.push({ headers, body });
-      });
-      confirmed.catch(reject);
+  const tooLate = () => new BrokerUnavailableError(`${destination} cannot be looked at`);
+  return awaited<LookedAt>(connection, { ms: PATIENCE, tooLate }, (resolve, reject) => {
+    // It ends by itself: there is nothing to unsubscribe from.
+    const { confirmed } = connection.subscribe(destination, { 'adit-look': 'true' }, ({ headers, body }) => {
+      if (headers['look-end'] === 'true') resolve({ messages, queues: JSON.parse(body) as LookedAt['queues'] });
+      else messages.push({ headers, body });
     });
-  } finally {
-    clearTimeout(timer);
-    connection.lost.removeEventListener('abort', onLost);
-  }
+    confirmed.catch(reject);
+  });
 }

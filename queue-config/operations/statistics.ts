@@ -1,5 +1,6 @@
 /** What ActiveMQ's statistics plugin says of queues. Asking makes no queue and no consumer on them. */
 import { randomUUID } from 'node:crypto';
+import { awaited } from '../awaited.js';
 import type { StompConnection } from '../stomp-connection.js';
 
 /** Counts since the broker has had the queue, and what is there now. */
@@ -35,37 +36,21 @@ export async function readStatistics(
   onQueue: (statistics: QueueStatistics) => void,
 ): Promise<void> {
   const replies = `/temp-queue/statistics-${randomUUID()}`;
-  let onLost = (): void => undefined;
-  let heard = (): void => undefined;
-  const ended = new Promise<void>((resolve, reject) => {
-    const giveUp = (): void => reject(new NoStatisticsError(`The broker says nothing of its queue ${LAST}.`));
-    let timer = setTimeout(giveUp, PATIENCE);
-    heard = () => {
-      clearTimeout(timer);
-      timer = setTimeout(giveUp, PATIENCE);
-    };
-    onLost = () => reject(connection.lost.reason as Error);
-    connection.lost.addEventListener('abort', onLost, { once: true });
+  const tooLate = () => new NoStatisticsError(`The broker says nothing of its queue ${LAST}.`);
+  await awaited(connection, { ms: PATIENCE, tooLate }, (resolve, reject, heard) => {
     const subscription = connection.subscribe(replies, { ack: 'auto' }, ({ body }) => {
-      const statistics = parseStatistics(body);
       heard();
+      const statistics = parseStatistics(body);
       onQueue(statistics);
-      if (statistics.name !== LAST) return;
-      clearTimeout(timer);
-      resolve();
+      if (statistics.name === LAST) resolve();
     });
     subscription.confirmed.catch(reject);
+    // Where there is no plugin, the question must not lie about for ever.
+    const headers = { 'reply-to': replies, expires: String(Date.now() + PATIENCE) };
+    for (const subject of [...subjects, LAST]) {
+      connection.sendUnconfirmed(`/queue/ActiveMQ.Statistics.Destination.${subject}`, headers, '');
+    }
   });
-  // Where there is no plugin, the question must not lie about for ever.
-  const headers = { 'reply-to': replies, expires: String(Date.now() + PATIENCE) };
-  for (const subject of [...subjects, LAST]) {
-    connection.sendUnconfirmed(`/queue/ActiveMQ.Statistics.Destination.${subject}`, headers, '');
-  }
-  try {
-    await ended;
-  } finally {
-    connection.lost.removeEventListener('abort', onLost);
-  }
 }
 
 /** The map message as the broker writes it in XML: pairs of a name and a value. */
