@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
+import pRetry from 'p-retry';
 import { fromRandomAccessReaderPromise, RandomAccessReader } from 'yauzl';
 import {
   ObjectMissingError,
@@ -83,19 +83,27 @@ const READ_RETRIES = 5;
 /** Milliseconds before the first of them; doubles. */
 const FIRST_PAUSE = 100;
 
-async function untilRead<T>(key: string, signal: AbortSignal, read: () => Promise<T>): Promise<T> {
-  for (let tries = 0; ; tries++) {
+/** Says that the store was there, and the connection to it not until the end. */
+class BrokenOffError extends StoreUnavailableError {}
+
+/** @throws {ObjectMissingError | StoreUnavailableError} */
+function untilRead<T>(key: string, signal: AbortSignal, read: () => Promise<T>): Promise<T> {
+  const readOnce = async (): Promise<T> => {
     try {
       return await read();
     } catch (cause) {
       signal.throwIfAborted();
       // A store that is away has been waited for.
       if (cause instanceof ObjectMissingError || cause instanceof StoreUnavailableError) throw cause;
-      if (tries === READ_RETRIES)
-        throw new StoreUnavailableError(`the archive store broke off each time that ${key} was read`, { cause });
-      await sleep(FIRST_PAUSE * 2 ** tries);
+      throw new BrokenOffError(`the archive store broke off each time that ${key} was read`, { cause });
     }
-  }
+  };
+  return pRetry(readOnce, {
+    signal,
+    retries: READ_RETRIES,
+    minTimeout: FIRST_PAUSE,
+    shouldRetry: ({ error }) => error instanceof BrokenOffError,
+  });
 }
 
 /** As the end of the zip says; that the directory itself is right is seen by its digest. */

@@ -51,12 +51,18 @@ const fromRow = (row: Row): Docset => ({
  * @throws {ProblemError} `docset-not-found`, for a deleted one too
  */
 export async function findDocset(knex: Knex, id: string): Promise<Docset> {
-  const docset = await findEvenDeleted(knex, id);
-  if (docset?.deleted !== null) throw notFound(id);
+  return present(await findEvenDeleted(knex, id), id);
+}
+
+function present<T extends Pick<Docset, 'deleted'>>(docset: T | undefined, id: string): T {
+  if (docset?.deleted !== null) throw new ProblemError('docset-not-found', `There is no docset ${id}.`);
   return docset;
 }
 
-const notFound = (id: string): ProblemError => new ProblemError('docset-not-found', `There is no docset ${id}.`);
+function own<T extends Pick<Docset, 'owner'>>(docset: T, caller: Caller): T {
+  if (docset.owner !== caller.id) throw new ProblemError('not-your-docset');
+  return docset;
+}
 
 /** A docset by its id; one that was deleted has no members any more. */
 export async function findEvenDeleted(knex: Knex, id: string): Promise<Docset | undefined> {
@@ -66,9 +72,7 @@ export async function findEvenDeleted(knex: Knex, id: string): Promise<Docset | 
 
 /** @throws {ProblemError} `docset-not-found`, `not-your-docset` */
 export async function ownDocset(knex: Knex, id: string, caller: Caller): Promise<Docset> {
-  const docset = await findDocset(knex, id);
-  if (docset.owner !== caller.id) throw new ProblemError('not-your-docset');
-  return docset;
+  return own(await findDocset(knex, id), caller);
 }
 
 /** What others need to know of a docset to work on it. */
@@ -97,17 +101,20 @@ export interface DocsetFactsRow {
 
 /** @throws {ProblemError} `docset-not-found`, `not-your-docset` */
 export function ownDocsetOf(row: DocsetFactsRow | undefined, id: string, caller: Caller): DocsetFacts {
-  if (row === undefined || row['docset.id'] === null || row['docset.deleted'] !== null) throw notFound(id);
-  if (row['docset.owner'] !== caller.id) throw new ProblemError('not-your-docset');
-  return {
-    id,
-    owner: row['docset.owner'],
-    collection_id: row['docset.collection_id'],
-    revision: row['docset.revision'],
-    members: Number(row['docset.members']),
-    deleted: row['docset.deleted'],
-  };
+  return own(present(row && factsOf(row), id), caller);
 }
+
+const factsOf = (row: DocsetFactsRow): DocsetFacts | undefined =>
+  row['docset.id'] === null
+    ? undefined
+    : {
+        id: row['docset.id'],
+        owner: row['docset.owner'],
+        collection_id: row['docset.collection_id'],
+        revision: row['docset.revision'],
+        members: Number(row['docset.members']),
+        deleted: row['docset.deleted'],
+      };
 
 /** A miner's docsets, oldest first. */
 export async function listDocsets(knex: Knex, owner: string, { limit, after }: Page): Promise<Docset[]> {
