@@ -23,10 +23,14 @@ export interface StoredEntry extends EntryFacts {
   data: Buffer | AsyncIterable<Buffer>;
 }
 
+/** Bytes of the longest content that is deflated together with others. */
+export const LONGEST_SHORT = 256 * 1024;
+
 /** An entry that is still to be deflated. */
 export interface BytesEntry {
   type: 'bytes';
   name: string;
+  /** The archive is done with it when it asks for the next batch, but for a content longer than `LONGEST_SHORT`: that has to stay as it is. */
   content: Buffer;
   /** True where deflate is known to make it no smaller. */
   store?: boolean;

@@ -1,8 +1,8 @@
 /** Deflates what has to be deflated, in other threads and much at once, and hands all of it over in its order. */
 import { crc32 } from 'node:zlib';
-import { deflateMany } from './deflate-pool.js';
+import { createContentGroup } from './deflate-pool.js';
 import { deflate } from './deflate.js';
-import type { ArchiveEntry, BytesEntry, EntryFacts, StoredEntry } from './entry.js';
+import { LONGEST_SHORT, type ArchiveEntry, type BytesEntry, type EntryFacts, type StoredEntry } from './entry.js';
 
 /** An entry of which everything is known. */
 export interface ReadyEntry extends EntryFacts {
@@ -10,97 +10,140 @@ export interface ReadyEntry extends EntryFacts {
 }
 
 /** Bytes of contents that are deflated, or wait behind one that is. */
-const BYTES_AHEAD = 16 * 1024 * 1024;
+const BYTES_AHEAD = 8 * 1024 * 1024;
 /** What an entry takes besides its bytes. */
 const ENTRY_COST = 1024;
-/** Short contents go to a thread so many bytes at a time: each by itself would take as long to hand over as to deflate. */
-const TOGETHER = 256 * 1024;
 const LEVEL = 6;
 
-/** Where nothing is to be deflated nothing is read ahead either. */
+/** Entries that are handed over together. */
+interface Waiting {
+  entries: Promise<readonly ReadyEntry[]>;
+  cost: number;
+  /** Nobody looks at their memory any more. */
+  give?: () => void;
+}
+
+/**
+ * Where nothing is to be deflated nothing is read ahead either.
+ * @returns batches, whose memory is used again when the next one is asked for
+ */
 export async function* readyEntries(
   batches: AsyncIterable<readonly ArchiveEntry[]>,
 ): AsyncGenerator<readonly ReadyEntry[]> {
-  const waiting: { entries: Promise<readonly ReadyEntry[]>; cost: number }[] = [];
+  const waiting: Waiting[] = [];
   let held = 0;
-  let short: BytesEntry[] = [];
-  let shortBytes = 0;
-  const put = (entries: Promise<readonly ReadyEntry[]>, cost: number): void => {
+  let short: ShortEntries | undefined;
+  const put = (next: Waiting): void => {
     // Its failure is met when its turn comes.
-    entries.catch(() => undefined);
-    waiting.push({ entries, cost });
-    held += cost;
+    next.entries.catch(() => undefined);
+    waiting.push(next);
+    held += next.cost;
   };
   const putShort = (): void => {
-    if (short.length === 0) return;
-    put(deflatedTogether(short), shortBytes + short.length * ENTRY_COST);
-    short = [];
-    shortBytes = 0;
+    if (short !== undefined) put(short.deflate());
+    short = undefined;
   };
-  for await (const batch of batches) {
-    if (waiting.length === 0 && short.length === 0 && batch.every(isStored)) {
-      yield batch;
-      continue;
-    }
-    for (const entry of batch) {
-      if (entry.type === 'bytes' && entry.content.length < TOGETHER && entry.store !== true) {
-        short.push(entry);
-        shortBytes += entry.content.length;
-        if (shortBytes >= TOGETHER) putShort();
-      } else {
-        putShort();
-        put(entry.type === 'stored' ? Promise.resolve([kept(entry)]) : deflatedAlone(entry), costOf(entry));
-      }
-      while (held > BYTES_AHEAD) {
-        const first = waiting.shift();
-        if (first === undefined) break;
-        yield await first.entries;
-        held -= first.cost;
-      }
-    }
+  async function* takeFirst(): AsyncGenerator<readonly ReadyEntry[]> {
+    const [first] = waiting;
+    if (first === undefined) return;
+    yield await first.entries;
+    waiting.shift();
+    held -= first.cost;
+    first.give?.();
   }
-  putShort();
-  for (const { entries } of waiting) yield await entries;
+
+  try {
+    for await (const batch of batches) {
+      if (waiting.length === 0 && short === undefined && batch.every(isStored)) {
+        yield batch;
+        continue;
+      }
+      for (const entry of batch) {
+        if (!isShort(entry)) {
+          putShort();
+          put(waitingAlone(entry));
+        } else if (short?.add(entry) !== true) {
+          putShort();
+          short = shortEntries(entry);
+        }
+        while (held > BYTES_AHEAD) yield* takeFirst();
+      }
+    }
+    putShort();
+    while (waiting.length > 0) yield* takeFirst();
+  } finally {
+    short?.give();
+    // Threads may still be writing there. What they fail at is left to the garbage collector.
+    for (const { entries, give } of waiting) entries.then(give, () => undefined);
+  }
 }
 
 const isStored = (entry: ArchiveEntry): entry is StoredEntry => entry.type === 'stored';
 
-/** A stream is read before anything behind it is asked for: it may come from the same place. */
-function costOf(entry: ArchiveEntry): number {
-  if (entry.type === 'bytes') return ENTRY_COST + entry.content.length;
-  return Buffer.isBuffer(entry.data) ? ENTRY_COST + entry.data.length : Infinity;
+const isShort = (entry: ArchiveEntry): entry is BytesEntry =>
+  entry.type === 'bytes' && entry.content.length <= LONGEST_SHORT && entry.store !== true;
+
+interface ShortEntries {
+  /** False: it is for the next ones. */
+  add(entry: BytesEntry): boolean;
+  /** To be called once, after the last. */
+  deflate(): Waiting;
+  /** Instead of deflating them. */
+  give(): void;
 }
 
-/** Its memory may be used again when the next batch is asked for. */
-const kept = (entry: StoredEntry): StoredEntry =>
+/** Short entries, which are deflated together: each by itself would take as long to hand over as to deflate. */
+function shortEntries(first: BytesEntry): ShortEntries {
+  const group = createContentGroup(LEVEL);
+  const facts: Pick<EntryFacts, 'name' | 'size'>[] = [];
+  const add = ({ name, content }: BytesEntry): boolean => {
+    if (!group.add(content)) return false;
+    facts.push({ name, size: content.length });
+    return true;
+  };
+  const deflated = async (): Promise<ReadyEntry[]> => {
+    const contents = await group.deflate();
+    return facts.map(({ name, size }, index) => {
+      const found = contents[index];
+      if (found === undefined) throw new RangeError(`${name} was not deflated`);
+      const { bytes, crc32 } = found;
+      return {
+        name,
+        size,
+        stored: bytes.length,
+        crc32,
+        method: bytes.length < size ? 'deflate' : 'store',
+        data: bytes,
+      };
+    });
+  };
+  add(first);
+  return {
+    add,
+    deflate: () => ({ entries: deflated(), cost: group.cost + facts.length * ENTRY_COST, give: () => group.give() }),
+    give: () => group.give(),
+  };
+}
+
+function waitingAlone(entry: ArchiveEntry): Waiting {
+  if (entry.type === 'bytes') return { entries: deflatedAlone(kept(entry)), cost: ENTRY_COST + entry.content.length };
+  // A stream is read before anything behind it is asked for: it may come from the same place.
+  const cost = Buffer.isBuffer(entry.data) ? ENTRY_COST + entry.data.length : Infinity;
+  return { entries: Promise.resolve([keptStored(entry)]), cost };
+}
+
+/** What may be used again when the next batch is asked for is copied. */
+const keptStored = (entry: StoredEntry): StoredEntry =>
   Buffer.isBuffer(entry.data) ? { ...entry, data: Buffer.from(entry.data) } : entry;
-
-async function deflatedTogether(entries: readonly BytesEntry[]): Promise<ReadyEntry[]> {
-  const deflated = await deflateMany(
-    entries.map(({ content }) => content),
-    LEVEL,
-  );
-  return entries.map(({ name, content }, index) => {
-    const found = deflated[index];
-    if (found === undefined) throw new RangeError(`${name} was not deflated`);
-    return smaller({ name, size: content.length, crc32: found.crc32 }, content, [found.bytes]);
-  });
-}
+const kept = (entry: BytesEntry): BytesEntry =>
+  entry.content.length > LONGEST_SHORT ? entry : { ...entry, content: Buffer.from(entry.content) };
 
 async function deflatedAlone({ name, content, store = false }: BytesEntry): Promise<ReadyEntry[]> {
   const pieces = store ? [] : await deflate(content, { level: LEVEL });
-  return [smaller({ name, size: content.length, crc32: crc32(content) }, content, pieces)];
-}
-
-/** Deflated, where that has made it smaller. */
-function smaller(
-  facts: Pick<EntryFacts, 'name' | 'size' | 'crc32'>,
-  content: Buffer,
-  pieces: readonly Buffer[],
-): ReadyEntry {
   const stored = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  if (stored === 0 || stored >= content.length)
-    return { ...facts, stored: content.length, method: 'store', data: content };
-  const [only] = pieces;
-  return { ...facts, stored, method: 'deflate', data: pieces.length === 1 && only !== undefined ? only : pieces };
+  const facts = { name, size: content.length, crc32: crc32(content) };
+  // Deflated, where that has made it smaller.
+  const isSmaller = stored > 0 && stored < content.length;
+  if (!isSmaller) return [{ ...facts, stored: content.length, method: 'store', data: content }];
+  return [{ ...facts, stored, method: 'deflate', data: pieces }];
 }

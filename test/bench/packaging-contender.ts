@@ -2,9 +2,8 @@
  * Adit's archive engine in a process of its own, from one folder into another: told over IPC what to write, it answers how
  * long that took. It is started before it is measured, as a packager is.
  */
-import { createReadStream, readFileSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, readFileSync, readSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { openFolderArchiveStore } from '../../packager/archive-store/folder-archive-store.js';
@@ -13,7 +12,7 @@ import type { Listing } from '../../packager/source/listing.js';
 import { parseLine, type Segment } from '../../packager/source/members.js';
 import { createPackedMembers } from '../../packager/source/packed-members.js';
 import { createSourceClient } from '../../packager/source/source-client.js';
-import type { ArchiveEntry } from '../../packager/zip/entry.js';
+import { LONGEST_SHORT, type ArchiveEntry } from '../../packager/zip/entry.js';
 import { createZipLength } from '../../packager/zip/zip-length.js';
 import { writeZip } from '../../packager/zip/write-zip.js';
 
@@ -38,6 +37,8 @@ export interface Answer {
 
 const FORMAT = 'txt';
 const FILES_TOGETHER = 16;
+/** Bytes; what begins at a whole word is copied faster. */
+const WORD = 8;
 
 process.on('message', (order: Order) => {
   carryOut(order).then(
@@ -122,14 +123,30 @@ async function deflated({ refs: path, folder }: Extract<Task, { type: 'deflate' 
   return { entries: contentsOf(refs, folder) };
 }
 
+/** Files one behind the other in memory that is used again for the next ones: the engine is done with short contents then. */
 // eslint-disable-next-line @typescript-eslint/require-await -- a stream of what is read at once
 async function* contentsOf(refs: readonly string[], folder: string): AsyncGenerator<ArchiveEntry[]> {
+  const memory = Buffer.allocUnsafeSlow(FILES_TOGETHER * LONGEST_SHORT);
   for (let start = 0; start < refs.length; start += FILES_TOGETHER) {
+    let at = 0;
     yield refs.slice(start, start + FILES_TOGETHER).map((ref) => {
       const name = `${ref}.${FORMAT}`;
-      // They lie in memory, where a turn through another thread takes longer than the reading.
-      return { type: 'bytes', name, content: readFileSync(join(folder, name)) };
+      const content = readInto(memory.subarray(at), `${folder}/${name}`);
+      at = Math.ceil((at + content.length) / WORD) * WORD;
+      return { type: 'bytes', name, content };
     });
+  }
+}
+
+/** They lie in memory, where a turn through another thread takes longer than the reading. */
+function readInto(memory: Buffer, path: string): Buffer {
+  const file = openSync(path, 'r');
+  try {
+    const length = readSync(file, memory, 0, memory.length, null);
+    if (length >= LONGEST_SHORT) throw new RangeError(`${path} is too long to be deflated together with others`);
+    return memory.subarray(0, length);
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { fromRandomAccessReaderPromise, RandomAccessReader, type Entry, type ZipFile } from 'yauzl';
 import { dosTime, entryDate } from '../../../packager/zip/dos-time.js';
-import type { ArchiveEntry, StoredEntry } from '../../../packager/zip/entry.js';
+import { LONGEST_SHORT, type ArchiveEntry, type StoredEntry } from '../../../packager/zip/entry.js';
 import { writeZip, type ZipContents } from '../../../packager/zip/write-zip.js';
 import { createZipLength } from '../../../packager/zip/zip-length.js';
 import { readZip } from '../read-bag.js';
@@ -75,6 +75,9 @@ describe('a zip', () => {
       streamedEntry(storedEntry('b', 'b'.repeat(2 * MIB), 'store'), 1_000_000),
       { type: 'bytes', name: 'c', content: Buffer.from('c'.repeat(MIB)) },
       storedEntry('d', 'd'.repeat(MIB), 'store'),
+      { type: 'bytes', name: 'e', content: Buffer.from('e'.repeat(LONGEST_SHORT)) },
+      { type: 'bytes', name: 'f', content: Buffer.from('f'.repeat(5000)), store: true },
+      { type: 'bytes', name: 'g', content: Buffer.from('g'.repeat(5000)) },
     ];
     const whole = await zipOf(entries());
     const copies: Buffer[] = [];
@@ -381,6 +384,7 @@ async function* scribbledOver(entries: Iterable<ArchiveEntry>): AsyncGenerator<A
   for (const entry of entries) {
     yield entry;
     if (entry.type === 'stored' && Buffer.isBuffer(entry.data)) entry.data.fill(0);
+    if (entry.type === 'bytes' && entry.content.length <= LONGEST_SHORT) entry.content.fill(0);
     await Promise.resolve();
   }
 }
