@@ -6,6 +6,7 @@ export default {
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: { '^.+\\.ts$': ['ts-jest', { useESM: true, tsconfig: 'tsconfig.json', diagnostics: false }] },
   coverageProvider: 'v8',
+  testSequencer: '<rootDir>/test/longest-first.js',
   testTimeout: 180_000,
   // Jest leaves one core to others by default; most of what runs here waits.
   maxWorkers: 2,

@@ -6,6 +6,12 @@ import { PACKAGER_ENVIRONMENT, PACKAGER_OPTIONS } from '../../cli/packager-proce
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
+/**
+ * Where the tests themselves run so: the embedded database is compiled once, quickly, and not again so that it runs faster, which what
+ * lives for seconds does not earn back. Benches, and what `adit start` starts, run as for operators.
+ */
+const SHORT_LIVED = process.execArgv.filter((option) => option === '--liftoff-only');
+
 export interface AditProcess {
   readonly pid: number;
   running(): boolean;
@@ -34,7 +40,7 @@ export async function startAdit(command: string, env: Record<string, string>, lo
       ...(isPackager ? PACKAGER_ENVIRONMENT : {}),
       ...env,
     },
-    execArgv: isPackager ? [...PACKAGER_OPTIONS] : [],
+    execArgv: isPackager ? [...PACKAGER_OPTIONS] : [...SHORT_LIVED],
     // The child notices the end of this channel, and stops.
     stdio: ['ignore', output, output, 'ipc'],
   });

@@ -12,7 +12,8 @@ export function onEachDatabase(body: (start: (env?: Record<string, string>) => P
   describeOn('postgresql', 'on PostgreSQL', () => {
     let postgresql: PostgreSQL;
     beforeAll(async () => {
-      postgresql = await startPostgreSQL();
+      // The disk is waited for where servers are killed: here none is.
+      postgresql = await startPostgreSQL({ settings: { fsync: 'off' } });
     });
     afterAll(() => postgresql.close());
     body(async (env) => startFreshApiServer(await postgresql.createDatabase(), env));
