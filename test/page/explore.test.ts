@@ -45,6 +45,17 @@ describeOn('chromium', 'Explore', () => {
     return (answer.body as { hits: number }).hits;
   };
 
+  test('tells the date of each document in full where there is little room', async () => {
+    await page.setViewportSize({ width: 360, height: 760 });
+    await page.locator('.row-facts .date').first().waitFor();
+    const seen = await page.evaluate<boolean[]>(`
+      [...document.querySelectorAll('.row-facts .date')].map(
+        (date) => date.scrollWidth <= date.clientWidth && date.getBoundingClientRect().right <= innerWidth,
+      )`);
+    expect(seen.length).toBeGreaterThan(3);
+    expect(seen).not.toContain(false);
+  });
+
   test('finds while one types, marks the words, tells how many, and keeps the question in the URL', async () => {
     await page.getByLabel('Search the texts').pressSequentially('railroad', { delay: 30 });
     const hits = await hitsOf('railroad');

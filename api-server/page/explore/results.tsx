@@ -132,7 +132,7 @@ function Row({ found, index }: { found: Found; index: number }) {
 const Facts = ({ document: { creator, date, ref } }: { document: FoundDocument }) => (
   <>
     {creator !== null && <bdi>{creator}</bdi>}
-    {date !== null && <bdi>{date}</bdi>}
+    {date !== null && <bdi class="date">{date}</bdi>}
     <bdi class="ref">{ref}</bdi>
   </>
 );
