@@ -10,7 +10,10 @@ export const DEFAULT_FORMATS: readonly string[] = ['txt'];
 /** The formats that a request names, each once and in its order, whether there are such or not; undefined: it names none. */
 export function namedFormats(request: Request): string[] | undefined {
   const text = queryParam(request, 'fmt') ?? queryParam(request, 'fmts');
-  return text === undefined ? undefined : [...new Set(text.split(',').map((format) => format.trim()))];
+  if (text === undefined) return undefined;
+  // No format has a NUL, and PostgreSQL takes none: it is looked for, and told, as what stands for what cannot be shown.
+  const formats = text.replaceAll('\0', '\ufffd').split(',');
+  return [...new Set(formats.map((format) => format.trim()))];
 }
 
 /** The same, or those that are meant where none is named. */

@@ -69,6 +69,7 @@ const CASES: Case[] = [
     problem: 'collection-not-found',
   },
   { what: 'an unknown format', path: '/api/docsets/1?fmt=txt,docx', status: 400, problem: 'format-unknown' },
+  { what: 'a format with a NUL', path: '/api/docsets/1/dump?fmt=%00', status: 400, problem: 'format-unknown' },
   { what: 'no format', path: '/api/docsets/1?fmt=', status: 400, problem: 'request-invalid' },
   {
     what: 'an unknown parameter',
