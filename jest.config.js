@@ -8,6 +8,6 @@ export default {
   coverageProvider: 'v8',
   testSequencer: '<rootDir>/test/longest-first.js',
   testTimeout: 180_000,
-  // Jest leaves one core to others by default; most of what runs here waits.
-  maxWorkers: 2,
+  // One more than the two cores of the machine that everything has to pass on: most of what runs here waits.
+  maxWorkers: 3,
 };
