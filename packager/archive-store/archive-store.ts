@@ -50,7 +50,10 @@ export interface ArchiveStore {
    * write rejects with that error; in every failure nothing of the object remains.
    */
   write(key: string, source: ByteSource, options: WriteOptions): Promise<WrittenObject>;
-  /** Writes a small object unless one is there. False: one was there, and it stays as it was. */
+  /**
+   * Writes a small object unless one is there. False: one was there, and it stays as it was. It may be what this call has written,
+   * where the store's answer was lost on its way.
+   */
   putIfAbsent(key: string, content: Buffer, mediaType: string): Promise<boolean>;
   /** A small object whole; undefined where there is none. */
   get(key: string): Promise<Buffer | undefined>;

@@ -41,12 +41,20 @@ export interface BuildContext {
 
 /** Rejects with the reason where there is to be no archive, and leaves nothing of its own then. */
 export async function buildArchive(context: BuildContext): Promise<DumpManifest> {
-  const { keys, store, reporter } = context;
+  const { keys, store } = context;
   const earlier = await readManifest(store, keys.manifest);
   // An earlier run got as far as the manifest, and only its `Complete` was lost.
   if (earlier !== undefined) return earlier;
   const abandoned = await sweep(store, keys);
 
+  const manifest = await buildAnew(context);
+  // Whatever becomes of these, the dump is complete; what is left of them goes with it.
+  await Promise.allSettled(abandoned.map((key) => store.delete(key)));
+  return manifest;
+}
+
+async function buildAnew(context: BuildContext): Promise<DumpManifest> {
+  const { keys, store, reporter } = context;
   reporter.startPhase('listing');
   const listingRequest = listingRequestOf(context.request);
   const planned = await planListing(context, listingRequest);
@@ -54,9 +62,7 @@ export async function buildArchive(context: BuildContext): Promise<DumpManifest>
     const stored = await packAndStore(context, planned);
     await assertStillWanted(context.client, listingRequest);
     reporter.endPhases();
-    const manifest = await publishManifest(context, manifestOf(context, stored));
-    for (const key of abandoned) await store.delete(key);
-    return manifest;
+    return await publishManifest(context, manifestOf(context, stored));
   } catch (error) {
     await store.delete(keys.archive);
     throw error;
@@ -152,15 +158,24 @@ async function keysBelow(store: ArchiveStore, prefix: string): Promise<string[]>
   return keys;
 }
 
-/** The first writer wins; where that was somebody else, our archive goes and theirs is reported. */
+/**
+ * The first writer wins; where that was somebody else, our archive goes and theirs is reported. Where the store wrote ours and its
+ * answer was lost, it refuses the next try as it would somebody else's, so that who has won is read from the manifest.
+ */
 async function publishManifest({ store, keys, signal }: BuildContext, manifest: DumpManifest): Promise<DumpManifest> {
+  const content = Buffer.from(encodeManifest(manifest));
+  const isOurs = (found: DumpManifest | undefined): boolean => found?.archive.key === keys.archive;
   for (;;) {
     signal.throwIfAborted();
-    if (await store.putIfAbsent(keys.manifest, Buffer.from(encodeManifest(manifest)), 'application/json'))
-      return manifest;
+    try {
+      if (await store.putIfAbsent(keys.manifest, content, 'application/json')) return manifest;
+    } catch (error) {
+      if (isOurs(await readManifest(store, keys.manifest))) return manifest;
+      throw error;
+    }
     const winner = await readManifest(store, keys.manifest);
     if (winner === undefined) continue;
-    await store.delete(keys.archive);
+    if (!isOurs(winner)) await store.delete(keys.archive);
     return winner;
   }
 }

@@ -3,8 +3,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { writeFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
+import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { waitUntil } from '../servers/wait-until.js';
+import { describeOn, startRadosgw, startTcpProxy, waitUntil } from '../servers/index.js';
 import {
   problem,
   sha256,
@@ -288,4 +289,34 @@ test('a store that cannot be written to fails the job and says no more of itself
     code: 'storage-unavailable',
     detail: 'The archive could not be stored.',
   });
+});
+
+describeOn('radosgw', 'a store whose answer to the manifest is lost', () => {
+  test('has the manifest all the same, and the archive that it names', async () => {
+    await begin(documents(3));
+    const gateway = await startRadosgw();
+    const proxy = await startTcpProxy(gateway.port);
+    const bucket = await gateway.createBucket();
+    const client = gateway.client();
+    try {
+      await stage.start({
+        ...gateway.environment,
+        S3_ENDPOINT: `http://127.0.0.1:${proxy.port}`,
+        S3_BUCKET: bucket,
+      });
+      proxy.cutAnswerTo(`${bucket}/dumps/d1/1/manifest.json?x-id=PutObject`);
+      await stage.request(server.docsetUrl('txt'), 'd1');
+      const end = (await stage.eventsUntil('Complete')).at(-1);
+      expect(proxy.answersCut()).toBe(1);
+      const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket }));
+      const keys = Contents.map(({ Key }) => Key);
+      expect(keys).toEqual(['dumps/d1/1/manifest.json', expect.stringMatching(/^dumps\/d1\/1\/.+\.zip$/)]);
+      expect(end).toMatchObject({ url: `http://127.0.0.1:${proxy.port}/${bucket}/${keys[1]}` });
+    } finally {
+      client.destroy();
+      await stage.close();
+      await proxy.close();
+      await gateway.close();
+    }
+  }, 120_000);
 });

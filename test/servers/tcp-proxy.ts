@@ -17,6 +17,10 @@ export interface TcpProxy {
   stallAt(bytes: number): void;
   /** Breaks every connection that stands once so many bytes have passed since the start, both directions together. */
   cutAt(bytes: number): void;
+  /** Breaks the next connection over which this text is sent, once there is an answer, which does not get through. */
+  cutAnswerTo(text: string): void;
+  /** Answers that did not get through for that. */
+  answersCut(): number;
   resume(): void;
   /** Shown all that comes from the other side, from now on. */
   watch(onText: (text: string) => void): void;
@@ -34,6 +38,8 @@ export async function startTcpProxy(port: number, own = 0, { lingerMs = 0 } = {}
   let stalled = false;
   let limit = Infinity;
   let cutLimit = Infinity;
+  let answersCut = 0;
+  let unanswered: string | undefined;
   let watcher: ((text: string) => void) | undefined;
   const lingering = new Set<NodeJS.Timeout>();
   const later = (end: () => void): void => {
@@ -52,12 +58,22 @@ export async function startTcpProxy(port: number, own = 0, { lingerMs = 0 } = {}
     const far = connect({ port, host: '127.0.0.1', noDelay: true });
     const pair: [Socket, Socket] = [near, far];
     pairs.add(pair);
+    let isUnanswered = false;
     for (const [from, to] of [pair, [far, near] as const]) {
       from.on('data', (chunk) => {
         bytes += chunk.length;
         if (bytes > cutLimit) {
           cutLimit = Infinity;
           cut();
+          return;
+        }
+        if (from === near && unanswered !== undefined && chunk.includes(unanswered)) {
+          unanswered = undefined;
+          isUnanswered = true;
+        }
+        if (from === far && isUnanswered) {
+          answersCut += 1;
+          near.destroy();
           return;
         }
         if (from === far) watcher?.(chunk.toString());
@@ -100,6 +116,10 @@ export async function startTcpProxy(port: number, own = 0, { lingerMs = 0 } = {}
     cutAt(wanted) {
       cutLimit = wanted;
     },
+    cutAnswerTo(text) {
+      unanswered = text;
+    },
+    answersCut: () => answersCut,
     watch(onText) {
       watcher = onText;
     },
