@@ -85,6 +85,19 @@ describeOn('radosgw', 'archives in S3', () => {
       await store.close();
     });
 
+    test('an answer to the end of an upload that is lost costs nothing', async () => {
+      const store = open(`http://127.0.0.1:${proxy.port}`);
+      const content = randomBytes(12 * MIB);
+      const before = proxy.answersCut();
+      proxy.cutAnswerTo('<CompleteMultipartUpload');
+      const written = await store.write('dumps/told/1/a.zip', cut(content, MIB), { ...ZIP, size: content.length });
+      expect(proxy.answersCut() - before).toBe(1);
+      expect(written.size).toBe(content.length);
+      expect((await whole(store, 'dumps/told/1/a.zip')).equals(content)).toBe(true);
+      expect(await store.listUnfinished('dumps/told/')).toEqual([]);
+      await store.close();
+    });
+
     test('a bit that changes on the way costs a retry and no byte, as the store refuses the part', async () => {
       const tampering = await startTamperingProxy(server.port, 12 * MIB);
       const store = open(`http://127.0.0.1:${tampering.port}`);
