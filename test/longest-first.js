@@ -1,4 +1,4 @@
-/** The order of the suites: one that takes minutes must not be the last to start, with the other worker idle beside it. */
+/** The order of the suites: one that takes minutes must not be the last to start, with the other workers idle beside it. */
 import { relative } from 'node:path';
 import Sequencer from '@jest/test-sequencer';
 

@@ -138,7 +138,10 @@ describe('a dump', () => {
       const { dump } = await requestDump(parts, request);
       await say(dump, { type: 'Accepted' }, 1);
       const known = await lookUp();
-      expect(await askedBy(() => pollDump(parts, known))).toEqual(['with "']);
+      const asked = await askedBy(async () =>
+        expect((await pollDump(parts, known)).dump.outcome.status).toBe('running'),
+      );
+      expect(asked).toEqual(['with "']);
       expect((await rowOf(dump))?.outcome.status).toBe('running');
     });
 

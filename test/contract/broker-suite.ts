@@ -248,7 +248,7 @@ function describePublishing(connect: () => Broker): void {
       const broker = connect();
       const queues = Array.from({ length: MANY_QUEUES }, freshQueue);
       const expires = Date.now() + LONG_FOR_MANY;
-      // Over many connections, as packagers come and go: on RabbitMQ the end of one that all were told over takes long.
+      // Over many connections, as packagers come and go: RabbitMQ wakes every queue that was written over a connection when that ends.
       await pMap(queues, (queue) => broker.publish(message(queue, queue, { expires })), { concurrency: 8 });
       await pMap(queues, async (queue) => expect(await drainAll(broker, queue)).toEqual([queue]), { concurrency: 4 });
     },
