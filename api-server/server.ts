@@ -11,6 +11,7 @@ import { openDatabase } from './db/open-database.js';
 import { openContentStore } from './documents/content-store/open-content-store.js';
 import { createDumps } from './dumps/dumps.js';
 import { createApp } from './http/app.js';
+import { httpServerOf } from './http/http-server.js';
 import type { Parts } from './parts.js';
 
 export interface RunningApiServer {
@@ -77,12 +78,12 @@ async function releaseAll(releases: (() => Promise<void>)[]): Promise<void> {
 
 function listen(app: Express, { host, port }: ApiServerConfig): Promise<Server> {
   return new Promise((resolve, reject) => {
-    // Express 5 calls back with the error, EADDRINUSE for one, instead of throwing it.
-    const server = app.listen(port, host, (error?: Error) => {
-      if (error === undefined) resolve(server);
-      else reject(isInUse(error) ? new Error(`Port ${port} is in use: set PORT to another.`, { cause: error }) : error);
-    });
+    const server = httpServerOf(app);
     server.requestTimeout = LONGEST_REQUEST;
+    server.once('error', (error) =>
+      reject(isInUse(error) ? new Error(`Port ${port} is in use: set PORT to another.`, { cause: error }) : error),
+    );
+    server.listen(port, host, () => resolve(server));
   });
 }
 

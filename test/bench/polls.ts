@@ -2,10 +2,8 @@
  * What a poll and a kick-off cost, in round trips to a real ActiveMQ, and what 2,000 dumps leave behind: `npm run bench`.
  * Needs the servers of test/servers. Prints ratios of one run; absolute times are only good beside each other.
  */
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import express from 'express';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { readApiServerConfig } from '../../api-server/config.js';
@@ -16,6 +14,7 @@ import { createDumps } from '../../api-server/dumps/dumps.js';
 import { createDumpStore } from '../../api-server/dumps/dump-store.js';
 import { statusBody } from '../../api-server/dumps/status-body.js';
 import { createApp } from '../../api-server/http/app.js';
+import { httpServerOf } from '../../api-server/http/http-server.js';
 import type { Route } from '../../api-server/http/route.js';
 import { eventsOf, openBroker, PACKAGE_REQUESTS, type Broker } from '../../queue-config/index.js';
 import {
@@ -33,7 +32,7 @@ import { holdConnection } from './held-connection.js';
 import { interleave, report } from './measure.js';
 import { plainClient, type PlainClient } from './plain-get.js';
 
-const ROUNDS = Number(process.env['ROUNDS'] ?? 300);
+const ROUNDS = Number(process.env['ROUNDS'] ?? 1_000);
 /** Rounds before those that count: a server runs for weeks, and its code is compiled after some thousand requests. */
 const WARM_UP = Number(process.env['WARM_UP'] ?? 400);
 const DUMPS = Number(process.env['DUMPS'] ?? 2_000);
@@ -215,19 +214,17 @@ async function serveFromMemory(service: Service, docset: string): Promise<{ url:
       ? { ...route, handler: () => ({ json: statusBody({ dump, stale: false }) }) }
       : route,
   );
-  const app = express().use(
-    createApp({
-      config,
-      knex,
-      embedded: false,
-      content,
-      log,
-      metrics,
-      searchEngine: openEngine(config, { knex, content }),
-      dumps: { ...dumps, routes },
-    }),
-  );
-  const server = createServer(app).listen(0, '127.0.0.1');
+  const app = createApp({
+    config,
+    knex,
+    embedded: false,
+    content,
+    log,
+    metrics,
+    searchEngine: openEngine(config, { knex, content }),
+    dumps: { ...dumps, routes },
+  });
+  const server = httpServerOf(app).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
