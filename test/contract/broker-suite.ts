@@ -568,15 +568,15 @@ function describeFailures(
   });
 
   it('waits on where this process stood still for longer than its patience while the broker answered', async () => {
-    const broker = openBroker({ urls: server().url('stomp'), connectTimeoutMs: 500, receiptTimeoutMs: 500 });
+    const broker = openBroker({ urls: server().url('stomp'), connectTimeoutMs: 1_500, receiptTimeoutMs: 1_500 });
     const queue = freshQueue();
     const standStill = (): void => {
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_000);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_000);
     };
     const published = broker.publish(message(queue, 'x'));
     setImmediate(standStill);
     await published;
-    const drained = broker.drain(queue, () => Promise.resolve(), { timeoutMs: 500 });
+    const drained = broker.drain(queue, () => Promise.resolve(), { timeoutMs: 1_500 });
     setImmediate(standStill);
     expect(await drained).toBeDefined();
     await broker.close();
