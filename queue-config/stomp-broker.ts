@@ -16,7 +16,7 @@ import type { Destination } from './destinations.js';
 import { createConnectionPool } from './connection-pool.js';
 import { drainQueue } from './drain.js';
 import { received } from './received.js';
-import { connect, type ConnectionOptions, type StompConnection } from './stomp-connection.js';
+import { connect, type ConnectionOptions, type StompConnection, type Subscription } from './stomp-connection.js';
 
 export interface BrokerOptions {
   /** One URL, or several separated by commas that fail over in this order. */
@@ -141,7 +141,10 @@ function startConsumer(
 ): Consumer {
   const stopping = new AbortController();
   const running = new Set<Promise<void>>();
+  /** From when it is opened: a delivery may come before its subscription is confirmed, and a stop with it. */
   let current: StompConnection | undefined;
+  let subscriptions: readonly Subscription[] = [];
+  let isSubscribed = false;
   let isReady: () => void = () => undefined;
   const ready = new Promise<void>((resolve) => (isReady = resolve));
 
@@ -156,6 +159,8 @@ function startConsumer(
       connection.drop(new BrokerUnavailableError('the consumer was stopped'));
       throw new BrokerUnavailableError('the consumer was stopped');
     }
+    current = connection;
+    subscriptions = [];
     try {
       const onMessage = (message: IMessage): void => {
         if (stopping.signal.aborted) return;
@@ -173,15 +178,11 @@ function startConsumer(
         void work.then(end).finally(() => running.delete(work));
       };
       const { dialect } = connection;
-      const subscriptions = dialect.prefetch(prefetch).map((headers) => {
-        const { confirmed } = connection.subscribe(
-          dialect.spell(destination),
-          { ack: 'client-individual', ...headers },
-          onMessage,
-        );
-        return confirmed;
-      });
-      await Promise.all(subscriptions);
+      const name = dialect.spell(destination);
+      subscriptions = dialect
+        .prefetch(prefetch)
+        .map((headers) => connection.subscribe(name, { ack: 'client-individual', ...headers }, onMessage));
+      await Promise.all(subscriptions.map(({ confirmed }) => confirmed));
     } catch (error) {
       connection.drop(error as Error);
       throw error;
@@ -200,11 +201,11 @@ function startConsumer(
         signal: stopping.signal,
         onFailedAttempt: ({ error }) => onConnectionChange?.({ connected: false, url: '', reason: error.message }),
       });
-      current = connection;
+      isSubscribed = true;
       onConnectionChange?.({ connected: true, url: connection.url });
       isReady();
       await aborted(connection.lost);
-      current = undefined;
+      isSubscribed = false;
       if (isStopping()) return;
       const reason = (connection.lost.reason as Error).message;
       onConnectionChange?.({ connected: false, url: connection.url, reason });
@@ -216,15 +217,25 @@ function startConsumer(
     if (!stopping.signal.aborted) throw error;
   });
 
+  /** What came and was not begun is on its queue again when this is over; Artemis confirms the end of a connection before that. */
+  const leave = async (connection: StompConnection): Promise<void> => {
+    try {
+      if (connection.dialect.drain.leave === 'unsubscribe') await Promise.all(subscriptions.map((each) => each.end()));
+      await connection.close();
+    } catch (error) {
+      connection.drop(error as Error);
+    }
+  };
+
   return {
     get connected() {
-      return current !== undefined;
+      return isSubscribed;
     },
     ready,
     async stop() {
       stopping.abort();
       await Promise.allSettled(running);
-      await current?.close().catch(() => undefined);
+      if (current !== undefined) await leave(current);
       await loop;
     },
     async abandon() {
