@@ -1,5 +1,6 @@
 #!/usr/bin/env Rscript
-# From a query to a verified archive with httr2:
+# From a query to a verified archive with httr2, which needs jsonlite for JSON and does not bring it:
+#   install.packages(c("httr2", "jsonlite"))
 #   ADIT_URL=http://localhost:3000 ADIT_KEY=adit_… Rscript study.R railroads.zip
 library(httr2)
 

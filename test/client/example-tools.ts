@@ -10,10 +10,12 @@ const environment = (program: string): string | undefined => {
   return existsSync(join(cacheFolder(), 'examples/requirements.txt')) ? path : undefined;
 };
 
+const hasInR = (name: string): boolean => existsSync(`/usr/lib/R/site-library/${name}`);
+
 const FOUND = {
   bash: () => (findProgram('curl') && findProgram('jq') ? findProgram('bash') : undefined),
   python: () => environment('python'),
-  Rscript: () => (existsSync('/usr/lib/R/site-library/httr2') ? findProgram('Rscript') : undefined),
+  Rscript: () => (hasInR('httr2') && hasInR('jsonlite') ? findProgram('Rscript') : undefined),
   jupyter: () => environment('jupyter-execute'),
   node: () => process.execPath,
 };

@@ -125,10 +125,10 @@ install_faketime() {
   command -v jcmd >/dev/null || install_packages openjdk-17-jdk-headless
 }
 
-# R with httr2, and a Python environment of its own in which notebooks run.
+# R with httr2, which wants jsonlite for JSON but does not bring it, and a Python environment of its own in which notebooks run.
 install_examples() {
   local target=$cache/examples wanted=$here/../client/requirements.txt
-  install_packages curl jq r-base-core r-cran-httr2
+  install_packages curl jq r-base-core r-cran-httr2 r-cran-jsonlite
   cmp -s "$wanted" "$target/requirements.txt" && return
   install_packages python3 python3-venv
   rm -rf "$target"

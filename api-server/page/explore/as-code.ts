@@ -53,7 +53,8 @@ print(answer.json()["hits"])
 }
 
 function asR(search: Programmed): string {
-  return `library(httr2)
+  return `# install.packages(c("httr2", "jsonlite"))
+library(httr2)
 
 answer <- request("${urlOf(search)}") |>
   req_headers("X-API-Key" = Sys.getenv("ADIT_KEY")) |>
