@@ -4,7 +4,7 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { middleware as openApiValidator } from 'express-openapi-validator';
 import { CORE_SCHEMA, load } from 'js-yaml';
 import type { ApiServerConfig } from '../config.js';
-import { keepPatterns } from './kept-patterns.js';
+import { makeValidatorLean } from './lean-validator.js';
 
 type ApiSpec = Exclude<Parameters<typeof openApiValidator>[0]['apiSpec'], string>;
 
@@ -15,7 +15,7 @@ export const readContract = (): string => readFileSync(new URL('../../openapi.ya
 export const parseContract = (text: string): object => load(text, { schema: CORE_SCHEMA }) as object;
 
 export function checkedByContract({ validateResponses }: Pick<ApiServerConfig, 'validateResponses'>): RequestHandler[] {
-  keepPatterns();
+  makeValidatorLean();
   return [
     prepareForValidator,
     ...openApiValidator({

@@ -5,6 +5,10 @@ import express, { type Express } from 'express';
 import supertest from 'supertest';
 import { httpServerOf } from '../../api-server/http/http-server.js';
 
+interface Compiler {
+  compile: (this: Compiler, schema: object, ...more: unknown[]) => unknown;
+}
+
 describe('what every request passes through', () => {
   let app: Express;
   let server: Server;
@@ -50,5 +54,31 @@ describe('what every request passes through', () => {
     await supertest(server).get('/api/docsets/2/dump').expect(200);
     await supertest(server).get('/api/docsets/2/dump?fmt=txt&wrong=1').expect(400);
     expect(compiled).toHaveLength(before);
+  });
+
+  test('what is checked is compiled for the first request of its kind, without all of openapi.yaml in it', async () => {
+    const validator = createRequire(import.meta.url).resolve('express-openapi-validator');
+    const library = createRequire(validator)('ajv/dist/core') as { default: { prototype: Compiler } };
+    const { compile } = library.default.prototype;
+    const compiled: object[] = [];
+    library.default.prototype.compile = function (schema, ...more) {
+      compiled.push(schema);
+      return compile.call(this, schema, ...more);
+    };
+    const { checkedByContract } = await import('../../api-server/http/contract.js');
+    app.use(checkedByContract({ validateResponses: true }));
+    app.get('/api/docsets/:docset/dump', (_request, response) => void response.json({}));
+    try {
+      // What it answers is not what a schema of `components` wants of it.
+      const { text } = await supertest(server).get('/api/docsets/1/dump').expect(500);
+      expect(text).toContain('/response must have required property');
+      expect(compiled).not.toEqual([]);
+      expect(compiled.filter((schema) => 'components' in schema || 'paths' in schema || '$id' in schema)).toEqual([]);
+      const before = compiled.length;
+      await supertest(server).get('/api/docsets/2/dump').expect(500);
+      expect(compiled).toHaveLength(before);
+    } finally {
+      library.default.prototype.compile = compile;
+    }
   });
 });
