@@ -12,28 +12,39 @@ export async function sendAnswer(request: Request, response: Response, answer: A
   const { status = 200, stream } = answer;
   if (!isDescribed(response, status)) throw new Error(`openapi.yaml has no answer ${status} for this`);
   // The first part decides whether there is an answer at all: after the status is sent, an error can only cut it off.
-  const parts = stream === undefined || isHead(response) ? undefined : await started(stream);
-  response.status(status).set({ 'Cache-Control': 'no-store', ...answer.headers });
-  if (answer.json !== undefined) {
-    response.json(answer.json);
-  } else if (answer.bytes !== undefined) {
-    response.set('Content-Length', String(Buffer.byteLength(answer.bytes)));
-    response.end(answer.bytes);
-  } else if (parts === undefined) {
-    response.end();
-  } else {
-    await sendParts(request, response, parts);
+  const started = stream === undefined || isHead(response) ? undefined : await start(stream);
+  try {
+    response.status(status).set({ 'Cache-Control': 'no-store', ...answer.headers });
+    if (answer.json !== undefined) {
+      response.json(answer.json);
+    } else if (answer.bytes !== undefined) {
+      response.set('Content-Length', String(Buffer.byteLength(answer.bytes)));
+      response.end(answer.bytes);
+    } else if (started === undefined) {
+      response.end();
+    } else {
+      await sendParts(request, response, started.parts);
+    }
+  } finally {
+    await started?.release();
   }
 }
 
-async function started(stream: Stream): Promise<Stream> {
+interface Started {
+  parts: Stream;
+  /** Ends the stream. Of a client that leaves before the first part is sent, nothing else does. */
+  release: () => Promise<unknown>;
+}
+
+async function start(stream: Stream): Promise<Started> {
   const iterator = stream[Symbol.asyncIterator]();
   const first = await iterator.next();
-  return (async function* () {
+  const parts = (async function* () {
     if (first.done === true) return;
     yield first.value;
     yield* { [Symbol.asyncIterator]: () => iterator };
   })();
+  return { parts, release: async () => iterator.return?.() };
 }
 
 async function sendParts(request: Request, response: Response, parts: Stream): Promise<void> {

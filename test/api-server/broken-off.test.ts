@@ -1,6 +1,10 @@
 /** Clients that go away in the middle. */
+import { once } from 'node:events';
 import { request, type ClientRequest } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import express from 'express';
+import { sendAnswer } from '../../api-server/http/answers.js';
 import { waitUntil } from '../servers/index.js';
 import { PACKAGER_KEY, fill, startFreshApiServer, type FreshApiServer } from './fresh-api-server.js';
 
@@ -78,4 +82,35 @@ test('a reader that goes away in the middle of a listing stops it, and is no fau
   const pages = queries.filter((sql) => sql.includes('docset_members'));
   expect(pages.length).toBeLessThan(20);
   expect(faults()).toEqual([]);
+});
+
+test('a reader that goes away before the first byte leaves nothing open', async () => {
+  const events: string[] = [];
+  let goOn: () => void = () => undefined;
+  const gone = new Promise<void>((resolve) => (goOn = resolve));
+  async function* parts(): AsyncGenerator<string> {
+    events.push('opened');
+    try {
+      await gone;
+      yield 'the first';
+      yield 'the second';
+    } finally {
+      events.push('closed');
+    }
+  }
+  const app = express().get('/parts', async (asked, response) => {
+    response.on('close', goOn);
+    await sendAnswer(asked, response, { stream: parts() });
+    events.push('answered');
+  });
+  const listening = app.listen(0, '127.0.0.1');
+  await once(listening, 'listening');
+  const url = `http://127.0.0.1:${(listening.address() as AddressInfo).port}/parts`;
+  const reader = request(url, { agent: false }).on('error', () => undefined);
+  reader.end();
+  await waitUntil('it is asked for', () => Promise.resolve(events.includes('opened')));
+  reader.destroy();
+  await waitUntil('the request is over', () => Promise.resolve(events.includes('answered')));
+  listening.close();
+  expect(events).toEqual(['opened', 'closed', 'answered']);
 });
