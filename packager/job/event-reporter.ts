@@ -93,7 +93,12 @@ export function createEventReporter(
       latest = progress;
       reportIfDue();
     },
-    say: (content) => (isStopped ? Promise.resolve() : send(content)),
+    say(content) {
+      if (isStopped) return Promise.resolve();
+      // Behind its end, nobody wants to hear how far a job was.
+      latest = undefined;
+      return send(content);
+    },
     stop() {
       isStopped = true;
       clearInterval(timer);

@@ -106,7 +106,13 @@ async function workWatched(
     ownMarks = [await markStart(store, keys, packager)];
     return await work(delivery, request, run, reporter, surroundings);
   } catch (error) {
-    return endOf(error, delivery, AbortSignal.any([delivery.lost, gone]), log);
+    try {
+      return endOf(error, delivery, AbortSignal.any([delivery.lost, gone]), log);
+    } catch (givenBack) {
+      // Whoever gets it next has to count them.
+      earlierMarks = [];
+      throw givenBack;
+    }
   } finally {
     endTurn();
     // Who has lost the delivery leaves those of the others: somebody else may count them now.

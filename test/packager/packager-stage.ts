@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { pino } from 'pino';
-import { startEmbeddedBroker, type EmbeddedBroker } from '../../queue-config/embedded-broker/index.js';
+import { startEmbeddedBroker, type EmbeddedBroker, type Limits } from '../../queue-config/embedded-broker/index.js';
 import {
   DELETE_REQUESTS,
   decodeEvent,
@@ -39,9 +39,9 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-export async function openStage(apiUrl: string, brokerUrl?: (own: string) => string): Promise<Stage> {
+export async function openStage(apiUrl: string, { limits = {} }: { limits?: Partial<Limits> } = {}): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), 'adit-packager-'));
-  const embedded = await startEmbeddedBroker({ folder: join(folder, 'broker'), port: 0 });
+  const embedded = await startEmbeddedBroker({ folder: join(folder, 'broker'), port: 0, limits });
   const broker = openBroker({ urls: embedded.url });
   const packagers: Packager[] = [];
   const log = pino({ level: process.env['TEST_LOG'] ?? 'silent' });
@@ -64,7 +64,7 @@ export async function openStage(apiUrl: string, brokerUrl?: (own: string) => str
       const config = readPackagerConfig({
         API_URL: apiUrl,
         PACKAGER_KEY: KEY,
-        BROKER_URL: brokerUrl?.(embedded.url) ?? embedded.url,
+        BROKER_URL: embedded.url,
         DATA_DIR: folder,
         ...env,
       });
