@@ -264,15 +264,27 @@ function deliveryOf(
     if (connection.lost.aborted) cut();
     return opened;
   };
+  const beginOwn = (): Promise<StompConnection> => {
+    const opening = openOwn();
+    opening.catch(() => {
+      if (own === opening) own = undefined;
+    });
+    return opening;
+  };
+  /** It may fail alone, or not be opened at all: the first who wants it then opens the next. */
+  const standingOwn = async (): Promise<StompConnection> => {
+    const tried = (own ??= beginOwn());
+    const opened = await tried;
+    if (!opened.lost.aborted) return opened;
+    if (own === tried) own = undefined;
+    return (own ??= beginOwn());
+  };
   const delivery: Delivery = {
     message: received(connection, message),
     lost: connection.lost,
     async publish(outgoing) {
-      if (connection.dialect.publishesApart !== true) return sendOn(connection, outgoing);
-      const tried = (own ??= openOwn());
-      // It may fail alone: the first who sees it opens the next.
-      if ((await tried).lost.aborted && own === tried) own = openOwn();
-      return sendOn(await own, outgoing);
+      const isApart = connection.dialect.publishesApart === true;
+      return sendOn(isApart ? await standingOwn() : connection, outgoing);
     },
     ack: () => (acknowledged ??= connection.ack(message)),
   };

@@ -11,6 +11,10 @@ export interface TcpProxy {
   open(): number;
   /** Breaks every connection that stands; new ones are let through. */
   cut(): void;
+  /** Breaks the connection that was made last. */
+  cutNewest(): void;
+  /** Breaks the next connection as soon as it is made. */
+  refuseNext(): void;
   /** Passes nothing on, on connections old and new, until `resume`; nobody is told. */
   stall(): void;
   /** Stalls by itself once so many bytes have passed since the start, both directions together. */
@@ -40,6 +44,7 @@ export async function startTcpProxy(port: number, own = 0, { lingerMs = 0 } = {}
   let cutLimit = Infinity;
   let answersCut = 0;
   let unanswered: string | undefined;
+  let refusesNext = false;
   let watcher: ((text: string) => void) | undefined;
   const lingering = new Set<NodeJS.Timeout>();
   const later = (end: () => void): void => {
@@ -55,6 +60,11 @@ export async function startTcpProxy(port: number, own = 0, { lingerMs = 0 } = {}
   };
   const server = createServer({ noDelay: true, allowHalfOpen: lingerMs > 0 }, (near) => {
     connections += 1;
+    if (refusesNext) {
+      refusesNext = false;
+      near.destroy();
+      return;
+    }
     const far = connect({ port, host: '127.0.0.1', noDelay: true });
     const pair: [Socket, Socket] = [near, far];
     pairs.add(pair);
@@ -109,6 +119,10 @@ export async function startTcpProxy(port: number, own = 0, { lingerMs = 0 } = {}
     connections: () => connections,
     open: () => pairs.size,
     cut,
+    cutNewest: () => [...pairs].at(-1)?.forEach((socket) => socket.destroy()),
+    refuseNext() {
+      refusesNext = true;
+    },
     stall,
     stallAt(wanted) {
       limit = wanted;
