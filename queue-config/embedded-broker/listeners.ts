@@ -74,6 +74,8 @@ export async function listenWebSocket({
     const status = refusalOf(request, foreignPages);
     if (status !== undefined) {
       socket.on('error', () => socket.destroy());
+      // A peer that keeps its half would keep the connection, also where the broker stops.
+      socket.once('finish', () => socket.destroy());
       socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
       return;
     }

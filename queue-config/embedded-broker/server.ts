@@ -90,6 +90,7 @@ function createReception(parts: Pick<SessionOptions, 'queues' | 'limits' | 'dura
   const sessions = new Set<Session>();
   const arriving = { bytes: 0 };
   let counter = 0;
+  let isClosed = false;
   return {
     get size() {
       return sessions.size;
@@ -104,6 +105,8 @@ function createReception(parts: Pick<SessionOptions, 'queues' | 'limits' | 'dura
         onClosed: () => sessions.delete(session),
       });
       sessions.add(session);
+      // Its listener is still open: the other one is closed first.
+      if (isClosed) queueMicrotask(() => session.abandon());
       const limit = parts.limits.connections;
       if (sessions.size > limit) {
         // The transport has to be complete before it can carry an ERROR frame.
@@ -112,6 +115,7 @@ function createReception(parts: Pick<SessionOptions, 'queues' | 'limits' | 'dura
       return session;
     },
     close(): void {
+      isClosed = true;
       for (const session of sessions) session.abandon();
     },
   };

@@ -242,6 +242,9 @@ const checkQueue = ({ run }: Stage, what: string): Destination =>
 /** As the work queues are. */
 const QUORUM = { 'x-queue-type': 'quorum' };
 
+/** A second and a half. */
+const QUIET_TURNS = 30;
+
 /** Refuses what comes, until nothing comes for a while or it came too often. @returns how often */
 async function refuse(
   connection: StompConnection,
@@ -250,15 +253,16 @@ async function refuse(
   most: number,
 ): Promise<number> {
   let came = 0;
-  let last = Date.now();
+  let quietTurns = 0;
   const subscribe = { ack: 'client-individual', 'prefetch-count': '1', ...QUORUM };
   const subscription = connection.subscribe(rabbitmq.spell(queue), subscribe, (message) => {
     came += 1;
-    last = Date.now();
+    quietTurns = 0;
     if (came < most) connection.giveBack(message, headers);
   });
   await subscription.confirmed;
-  while (came < most && Date.now() - last < 1_500) await sleep(50);
+  // Turns, not the clock: where this process stands still, nothing comes either.
+  while (came < most && quietTurns++ < QUIET_TURNS) await sleep(50);
   // What is left goes back, and then with the queue.
   connection.drop(new Error('it was refused'));
   return came;

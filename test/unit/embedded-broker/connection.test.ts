@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
 import { encodeFrame } from '../../../queue-config/embedded-broker/frame-encoder.js';
@@ -111,6 +112,20 @@ describe('WebSocket', () => {
     const own = await open(url, ['v12.stomp'], { origin: url.replace('ws:', 'http:') });
     own.terminate();
     expect((await fetch(url.replace('ws:', 'http:'))).status).toBe(426);
+  });
+
+  it('stops although somebody whom it refused keeps the connection', async () => {
+    const { broker } = await startBroker({ webSocketPort: 0 });
+    const { port, host } = new URL(broker.webSocketUrl ?? '');
+    const peer = connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true });
+    const heard: string[] = [];
+    peer.on('data', (chunk) => heard.push(chunk.toString())).on('error', () => undefined);
+    const upgrade = ['connection: upgrade', 'upgrade: websocket', 'sec-websocket-version: 13'];
+    const request = ['GET / HTTP/1.1', `host: ${host}`, ...upgrade, 'origin: https://evil.example'];
+    peer.write(`${request.join('\r\n')}\r\n\r\n`);
+    await until('it is refused', () => heard.join('').startsWith('HTTP/1.1 403 '));
+    await broker.stop();
+    peer.destroy();
   });
 
   it('lets pages of other sites in where a login is asked', async () => {
