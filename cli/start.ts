@@ -11,11 +11,16 @@ export const runStart = (): Promise<void> => runPart(service);
 
 async function service(): Promise<void> {
   const stopping = stopRequested();
+  const told = new AbortController();
+  void stopping.then(() => told.abort());
   const dataDir = resolve(process.env['DATA_DIR'] || './data');
   const tell = (sentence: string): void => void process.stdout.write(`${sentence}\n`);
-  const starting = startEmbedded({ dataDir, port: readPort(), env: process.env, main: MAIN, tell });
-  // Told to stop before it has started: it is stopped as soon as it has, or has failed to.
-  const running = await starting;
+  const options = { dataDir, port: readPort(), env: process.env, main: MAIN, tell, signal: told.signal };
+  const running = await startEmbedded(options).catch((error: unknown) => {
+    if (error !== told.signal.reason) throw error;
+  });
+  // Told to stop before it had started: nothing of it is left.
+  if (running === undefined) return;
   tell(`
 Adit is at          ${running.url}
 API description     ${running.url}/docs   (${running.url}/openapi.yaml)

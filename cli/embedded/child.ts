@@ -19,6 +19,8 @@ export interface ChildOptions {
   onRestart: (command: string, how: string) => void;
   /** Told when it is back. */
   onReady: (command: string) => void;
+  /** Aborted: one that is not ready yet is ended, and none is started again. */
+  signal: AbortSignal;
 }
 
 const FIRST_PAUSE = 500;
@@ -29,21 +31,22 @@ const STOP_GRACE = 15_000;
 
 /**
  * Starts it and resolves when it is ready. Dies later: started again, after a pause that grows.
- * @throws {Error} it ended before it was ready for the first time
+ * @throws {Error} it ended before it was ready for the first time, as it does when `signal` is aborted by then
  */
 export async function startChild(options: ChildOptions): Promise<Child> {
-  const stopping = new AbortController();
+  const stopped = new AbortController();
+  const stopping = AbortSignal.any([stopped.signal, options.signal]);
   let child = await launch(options);
   const watch = async (): Promise<void> => {
     let pause = FIRST_PAUSE;
     for (;;) {
       const since = Date.now();
       const how = await ended(child);
-      if (stopping.signal.aborted) return;
+      if (stopping.aborted) return;
       options.onRestart(options.command, how);
       if (Date.now() - since > STABLE) pause = FIRST_PAUSE;
-      await sleep(pause, undefined, { signal: stopping.signal }).catch(() => undefined);
-      stopping.signal.throwIfAborted();
+      await sleep(pause, undefined, { signal: stopping }).catch(() => undefined);
+      stopping.throwIfAborted();
       pause = Math.min(LONGEST_PAUSE, pause * 2);
       child = spawn(options);
       child.once('message', () => options.onReady(options.command));
@@ -55,12 +58,9 @@ export async function startChild(options: ChildOptions): Promise<Child> {
       return child.pid;
     },
     async stop() {
-      stopping.abort();
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_GRACE);
+      stopped.abort();
+      await end(child);
       await watching;
-      clearTimeout(timer);
     },
   };
 }
@@ -75,18 +75,43 @@ function spawn({ main, command, env }: ChildOptions): ChildProcess {
   });
 }
 
+/** Resolves when it is ready. @throws {Error} it ended before, or `signal` was aborted, and it has ended as well */
 async function launch(options: ChildOptions): Promise<ChildProcess> {
+  const { command, signal } = options;
+  signal.throwIfAborted();
   const child = spawn(options);
-  await new Promise<void>((resolve, reject) => {
-    child.once('message', () => resolve());
-    void ended(child).then((how) => reject(new Error(`the ${options.command} ${how} before it was ready`)));
-  });
+  const endEarly = (): void => void end(child);
+  signal.addEventListener('abort', endEarly);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      child.once('message', () => resolve());
+      void ended(child).then((how) => reject(new Error(`the ${command} ${how} before it was ready`)));
+    });
+  } finally {
+    signal.removeEventListener('abort', endEarly);
+  }
+  if (signal.aborted) {
+    // It became ready all the same, and ends now.
+    await ended(child);
+    signal.throwIfAborted();
+  }
   return child;
 }
+
+/** Resolves when it has ended: by itself, or killed where that takes too long. */
+async function end(child: ChildProcess): Promise<void> {
+  if (hasEnded(child)) return;
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_GRACE);
+  await ended(child);
+  clearTimeout(timer);
+}
+
+const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null;
 
 function ended(child: ChildProcess): Promise<string> {
   const describe = (): string =>
     child.signalCode === null ? `ended with exit code ${String(child.exitCode)}` : `was ended by ${child.signalCode}`;
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(describe());
+  if (hasEnded(child)) return Promise.resolve(describe());
   return new Promise((resolve) => child.once('exit', () => resolve(describe())));
 }

@@ -23,6 +23,8 @@ export interface EmbeddedOptions {
   main: string;
   /** Told what happens, in sentences for a person. */
   tell: (sentence: string) => void;
+  /** Aborted: it is not wanted any more. What has started all the same is still to be stopped. */
+  signal: AbortSignal;
 }
 
 export interface EmbeddedService extends Stoppable {
@@ -32,9 +34,9 @@ export interface EmbeddedService extends Stoppable {
   pids: () => { apiServer: number | undefined; packager: number | undefined };
 }
 
-/** Starts everything; whatever fails, nothing stays behind. */
+/** Starts everything; whatever fails, nothing stays behind. @throws the reason of `signal`, where that kept it from starting */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedService> {
-  const { dataDir, env, main, tell } = options;
+  const { dataDir, env, main, tell, signal } = options;
   const parts: Stoppable[] = [];
   const stop = async (): Promise<void> => {
     const failures: unknown[] = [];
@@ -61,14 +63,16 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
       PUBLIC_URL: env['PUBLIC_URL'] || url,
       API_URL: url,
     };
-    const apiServer = await startChild({ main, command: 'api-server', env: childEnv, onRestart, onReady });
+    const child = { main, env: childEnv, onRestart, onReady, signal };
+    const apiServer = await startChild({ ...child, command: 'api-server' });
     parts.push(apiServer);
-    const packager = await startChild({ main, command: 'packager', env: childEnv, onRestart, onReady });
+    const packager = await startChild({ ...child, command: 'packager' });
     parts.push(packager);
     const firstKey = await firstStart({ ...options, url });
     return { url, firstKey, stop, pids: () => ({ apiServer: apiServer.pid, packager: packager.pid }) };
   } catch (error) {
     await stop();
+    signal.throwIfAborted();
     throw error;
   }
 }
@@ -80,7 +84,8 @@ async function startBroker(folder: string, passcode: string, parts: Stoppable[])
 }
 
 /** Where nobody has a key yet: ingests the sample, and makes a key for miners. */
-async function firstStart({ dataDir, env, url, tell }: EmbeddedOptions & { url: string }): Promise<string | undefined> {
+async function firstStart(options: EmbeddedOptions & { url: string }): Promise<string | undefined> {
+  const { dataDir, env, url, tell, signal } = options;
   const database = await openDatabase({ databaseUrl: env['DATABASE_URL'] || undefined, dataDir });
   try {
     const { knex } = database;
@@ -88,7 +93,7 @@ async function firstStart({ dataDir, env, url, tell }: EmbeddedOptions & { url: 
     tell('First start: ingesting the sample, the State of the Union addresses 1790–2021…');
     const installer = await createMiner(knex, { name: 'first start', role: 'admin' });
     try {
-      const { added } = await ingestSample({ url, key: installer.key });
+      const { added } = await ingestSample({ url, key: installer.key }, signal);
       tell(`${added} documents are in the collection "sotu".`);
     } finally {
       await revokeKey(knex, installer.keyId);

@@ -79,15 +79,26 @@ export async function ensureCollection(server: Server, collection: CollectionFac
   }
 }
 
-/** Streams documents into a collection. Lines that are refused are in the report; the rest is in. */
+/**
+ * Streams documents into a collection. Lines that are refused are in the report; the rest is in.
+ * @param signal breaks it off; the server keeps what came whole
+ */
 export async function sendDocuments(
   server: Server,
   collection: string,
   lines: AsyncIterable<IngestLine>,
+  signal?: AbortSignal,
 ): Promise<IngestReport> {
-  const upload = openUpload(server, collection);
+  const upload = openUpload(server, collection, { signal });
   for await (const line of lines) await upload.write(Buffer.from(`${JSON.stringify(line)}\n`));
   return upload.finish();
+}
+
+export interface UploadOptions {
+  /** The ingest run that the lines belong to. */
+  run?: string | undefined;
+  /** Breaks it off, as `abandon` does. */
+  signal?: AbortSignal | undefined;
 }
 
 export interface Upload {
@@ -99,16 +110,14 @@ export interface Upload {
   abandon(): void;
 }
 
-/**
- * Opens a stream of lines. It is no `fetch`: that gives up where the server writes for five minutes and says nothing.
- * @param run the ingest run that the lines belong to
- */
-export function openUpload({ url, key }: Server, collection: string, run?: string): Upload {
+/** Opens a stream of lines. It is no `fetch`: that gives up where the server writes for five minutes and says nothing. */
+export function openUpload({ url, key }: Server, collection: string, { run, signal }: UploadOptions = {}): Upload {
   const query = run === undefined ? '' : `?ingest=${run}`;
   const target = new URL(`${url}/api/collections/${encodeURIComponent(collection)}/documents${query}`);
   const request = (target.protocol === 'https:' ? requestHttps : requestHttp)(target, {
     method: 'POST',
     headers: { 'X-API-Key': key, 'Content-Type': 'application/x-ndjson' },
+    signal,
   });
   // Told once, by whoever waits for the answer.
   request.on('error', () => undefined);

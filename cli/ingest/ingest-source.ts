@@ -201,7 +201,7 @@ function createSender(
 
   return {
     async send(document: SourceDocument): Promise<void> {
-      open ??= { upload: openUpload(server, collection, run), places: [], bytes: 0 };
+      open ??= { upload: openUpload(server, collection, { run }), places: [], bytes: 0 };
       const line = document.line();
       open.places.push(document.where);
       open.bytes += line.length;

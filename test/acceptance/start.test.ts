@@ -5,9 +5,11 @@ import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createMinerClient } from '../../cli/miner/miner-client.js';
 import { saveArchive } from '../../cli/miner/save-archive.js';
-import { freePorts } from '../servers/free-ports.js';
+import { processesWith } from '../drills/traces.js';
+import { freePort, freePorts } from '../servers/free-ports.js';
 import { makeRunFolder } from '../servers/run-folder.js';
-import { startAdit, type AditProcess } from './adit-process.js';
+import { waitUntil } from '../servers/wait-until.js';
+import { launchAdit, startAdit, type AditProcess } from './adit-process.js';
 import { makeMiner } from './service.js';
 
 describe('adit start', () => {
@@ -43,6 +45,43 @@ describe('adit start', () => {
     expect(performance.now() - told).toBeLessThan(14_000);
     expect(started.log()).not.toContain('"level":50');
   }, 60_000);
+
+  /** Starts it, and tells it to stop as soon as it has said this. @returns what it printed, and what of it still runs when it has ended */
+  async function stopAt(moment: string, env: Record<string, string>, log: string): Promise<[string, number[]]> {
+    const started = launchAdit('start', env, join(folder.path, log));
+    running.push(started);
+    await waitUntil(moment, () => started.log().includes(moment), { deadlineMs: 60_000 });
+    void started.stop();
+    await waitUntil('it has ended', () => !started.running(), { deadlineMs: 60_000 });
+    expect(await started.ended).toEqual({ code: 0, signal: null });
+    return [started.log(), processesWith('DATA_DIR', env['DATA_DIR'] ?? '')];
+  }
+
+  test('ends quietly when it is told to while the broker that it needs is away', async () => {
+    const [port = 0, away = 0] = await freePorts(2);
+    const env = {
+      PORT: String(port),
+      DATA_DIR: join(folder.path, 'alone'),
+      BROKER_URL: `stomp://adit:secret@127.0.0.1:${away}`,
+    };
+    const [log, left] = await stopAt('the broker is not there', env, 'alone.log');
+    expect(left).toEqual([]);
+    const lines = log.trimEnd().split('\n');
+    expect(lines.filter((line) => !line.includes('the broker is not there'))).toEqual([]);
+  }, 180_000);
+
+  test('told to stop while it ingests the sample, it has the rest of it and a key at the next start', async () => {
+    const env = { PORT: String(await freePort()), DATA_DIR: join(folder.path, 'first') };
+    const [log, left] = await stopAt('ingesting the sample', env, 'first-stopped.log');
+    expect(left).toEqual([]);
+    expect(log).not.toMatch(/error|"level":50|in the collection/i);
+    const started = await startAdit('start', env, join(folder.path, 'first-again.log'));
+    running.push(started);
+    expect(started.log()).toMatch(/adit_\w+/);
+    const miner = makeMiner(`http://localhost:${env.PORT}`, /adit_\w+/.exec(started.log())?.[0] ?? '');
+    const { body } = await miner.get('/api/collections/sotu');
+    expect(body).toMatchObject({ documents: 233 });
+  }, 180_000);
 
   test('keeps keys, docsets, dumps and archives over kill -9, and shows its key once', async () => {
     const [port = 0] = await freePorts(1);
