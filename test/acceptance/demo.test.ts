@@ -7,8 +7,8 @@ import { makeRunFolder } from '../servers/run-folder.js';
 import { Hopeless, waitUntil } from '../servers/wait-until.js';
 import { launchAdit, type AditProcess } from './adit-process.js';
 
-/** What it has said last when it is stopped, from the first of its parts to a dump that is being made. */
-const MOMENTS = ['Starting broker', 'First start: ingesting', 'Docset:'];
+/** What it has said last when it is stopped. Later on it is over too soon to be met in time by a slow machine. */
+const MOMENTS = ['Starting broker', 'First start: ingesting'];
 
 describe('adit demo', () => {
   const folder = makeRunFolder('demo');
