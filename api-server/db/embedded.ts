@@ -7,6 +7,7 @@ import { basename, dirname, join } from 'node:path';
 import { pid } from 'node:process';
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
+import { within } from '../within.js';
 
 export interface EmbeddedDatabase {
   /** Folder of the socket, which PostgreSQL clients take as `host`. */
@@ -24,6 +25,8 @@ const FOLDER_PREFIX = 'adit-db-';
 const SOCKET_NAME = '.s.PGSQL.5432';
 /** macOS has the shortest limit for the path of a Unix socket: 104 bytes with the NUL at its end. */
 const LONGEST_SOCKET_PATH = 103;
+/** A statement that runs on ends with its thread then, as a killed process's does. Milliseconds. */
+const CLOSE_GRACE = 2_000;
 
 /**
  * Opens the database in `dataDir`, or connects to the process that has it open: PGlite itself would let two processes
@@ -41,7 +44,7 @@ export async function openEmbedded(dataDir: string): Promise<EmbeddedDatabase> {
     workerData: { dataDir: join(dataDir, 'database'), socketPath: socket },
   });
   const close = async () => {
-    await ask(worker, 'close', 'closed').finally(() => worker.terminate());
+    await within(CLOSE_GRACE, ask(worker, 'close', 'closed')).finally(() => worker.terminate());
     await rm(folder, { recursive: true, force: true });
   };
   try {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -64,6 +65,20 @@ test('a client that goes away in the middle of a transaction wanted none of it',
   expect(await waiting).toEqual([]);
   await owner.close();
 });
+
+test('closing does not wait for a statement that runs on, and what was written before is there', async () => {
+  const first = await open();
+  await first.knex('miners').insert({ name: 'Ada', role: 'miner' });
+  const asked = once(first.knex, 'query');
+  const endless = first.knex.raw('select count(*) from generate_series(1, 1e15)').catch((error: unknown) => error);
+  await asked;
+  await first.close();
+  expect(await endless).toMatchObject({ message: expect.stringContaining('Connection terminated') });
+
+  const second = await open();
+  expect(await second.knex('miners').select('name')).toEqual([{ name: 'Ada' }]);
+  await second.close();
+}, 60_000);
 
 test('the lock of a process that was killed is taken over', async () => {
   await writeFile(
