@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import knex, { type Knex } from 'knex';
 import type { Logger } from 'pino';
 import { cancel, closePool, trackedSocket, type PooledConnection } from './close-pool.js';
-import { openEmbedded } from './embedded.js';
+import { openEmbedded, type EmbeddedDatabase } from './embedded.js';
 import { migrate } from './migrate.js';
 import { prepareMarked } from './prepared.js';
 
@@ -40,12 +40,16 @@ export async function openDatabase(options: DatabaseOptions, log?: Logger): Prom
 }
 
 async function openOwn(dataDir: string, log: Logger | undefined): Promise<Database> {
-  const embedded = await openEmbedded(dataDir);
+  const embedded = await keepOpen(dataDir, log);
   const sockets = new Set<Socket>();
   const db = knex({
     client: 'pg',
     log: knexLog(log),
-    connection: { host: embedded.host, user: 'postgres', database: 'postgres', stream: () => trackedSocket(sockets) },
+    connection: async () => {
+      const { host, isGone } = await embedded.current();
+      const stream = () => trackedSocket(sockets);
+      return { host, user: 'postgres', database: 'postgres', stream, expirationChecker: isGone };
+    },
     // One session is all that the engine has: a second connection would only wait for the first.
     pool: { min: 0, max: 1 },
     acquireConnectionTimeout: 10_000,
@@ -53,7 +57,30 @@ async function openOwn(dataDir: string, log: Logger | undefined): Promise<Databa
   return {
     knex: db,
     embedded: true,
-    close: () => closePool(db, sockets).finally(() => embedded.close()),
+    close: () => closePool(db, sockets).finally(async () => (await embedded.last()).close()),
+  };
+}
+
+/** The embedded database, opened anew where the process ends whose guest this one was: one of those that are left becomes its owner. */
+async function keepOpen(dataDir: string, log: Logger | undefined) {
+  let last = Promise.resolve(await openEmbedded(dataDir));
+  const reopen = async (gone: typeof last): Promise<EmbeddedDatabase> => {
+    log?.info('the process that had the database open has ended: opening it anew');
+    try {
+      return await openEmbedded(dataDir);
+    } catch (error) {
+      last = gone;
+      throw error;
+    }
+  };
+  return {
+    last: () => last,
+    async current(): Promise<EmbeddedDatabase> {
+      const known = last;
+      // Who asks meanwhile waits for the same one.
+      if ((await known).isGone() && last === known) last = reopen(known);
+      return last;
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 /** `adit start`: the embedded service as one leaves it running. */
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Client } from 'pg';
@@ -79,6 +80,32 @@ describe('adit start', () => {
     await second.stop();
     expect(second.log()).not.toMatch(/error/i);
   }, 120_000);
+});
+
+describe('two api-servers on one folder', () => {
+  const folder = makeRunFolder('guest');
+  afterAll(() => folder.remove());
+
+  test('the second one has the database again when the first, which had it open, is killed', async () => {
+    const [port = 0, second = 0] = await freePorts(2);
+    const env = {
+      DATA_DIR: join(folder.path, 'data'),
+      BROKER_URL: 'stomp://127.0.0.1:1',
+      PACKAGER_KEY: 'p'.repeat(40),
+    };
+    const owner = await startAdit('api-server', { ...env, PORT: String(port) }, join(folder.path, 'owner.log'));
+    const guest = await startAdit('api-server', { ...env, PORT: String(second) }, join(folder.path, 'guest.log'));
+    try {
+      const health = async () => (await fetch(`http://localhost:${second}/healthz`)).status;
+      expect(await health()).toBe(200);
+      await owner.kill();
+      await waitUntil('it is well', async () => (await health()) === 200, { deadlineMs: 60_000 });
+      await guest.stop();
+      expect(await readdir(env.DATA_DIR)).not.toContain('database.lock');
+    } finally {
+      for (const process of [owner, guest]) if (process.running()) await process.kill();
+    }
+  }, 180_000);
 });
 
 describeOn('postgresql', 'adit start on a PostgreSQL', () => {

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { openDatabase } from '../../api-server/db/open-database.js';
+import { waitUntil } from '../servers/index.js';
 import { copyMigratedFolder } from './migrated-folder.js';
 
 let dataDir: string;
@@ -52,6 +53,21 @@ test('a second opener becomes the guest of the first, and neither disturbs the s
   await guest.close();
   await owner.close();
 });
+
+test('guests outlive the process that had the files open: one of them opens these, and is the host of the other', async () => {
+  const owner = await open();
+  const guests = [await open(), await open()];
+  const insert = (name: string) => (db: typeof owner) => db.knex('miners').insert({ name, role: 'miner' });
+  await Promise.all(guests.map(insert('before')));
+  await owner.close();
+  for (const guest of guests) {
+    await waitUntil('it has the database again', () => insert('after')(guest).then(() => true), { deadlineMs: 60_000 });
+    expect(await guest.knex('miners').pluck('name')).toEqual(expect.arrayContaining(['before', 'after']));
+  }
+  expect(await guests[0]?.knex('miners').count({ count: '*' })).toEqual([{ count: '4' }]);
+  for (const guest of guests.reverse()) await guest.close();
+  expect(await readdir(dataDir)).toEqual(['database']);
+}, 180_000);
 
 test('a client that goes away in the middle of a transaction wanted none of it', async () => {
   const owner = await open();
