@@ -1,7 +1,6 @@
 /** Starts and stops an api-server: database, parts, HTTP. */
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Express } from 'express';
 import type { Logger } from 'pino';
 import { Registry, collectDefaultMetrics } from 'prom-client';
@@ -13,6 +12,7 @@ import { createDumps } from './dumps/dumps.js';
 import { createApp } from './http/app.js';
 import { httpServerOf } from './http/http-server.js';
 import type { Parts } from './parts.js';
+import { within } from './within.js';
 
 export interface RunningApiServer {
   /** Where it answers, such as `http://127.0.0.1:3000`. */
@@ -20,7 +20,7 @@ export interface RunningApiServer {
   port: number;
   /** What the features are built from; for those who start it in their own process. */
   parts: Parts;
-  /** Lets running requests end, then closes what was opened, in reverse order. */
+  /** Lets running requests end, but not for long, then closes what was opened, in reverse order. */
   stop(): Promise<void>;
 }
 
@@ -30,8 +30,14 @@ const LONGEST_REQUEST = 12 * 60 * 60 * 1000;
 /** Packagers report at least as often, in milliseconds. */
 const LONGEST_SILENCE = 120_000;
 
-/** Requests that take longer than this do not delay a stop. */
-const STOP_GRACE = 10_000;
+/**
+ * Requests that take longer than this do not delay a stop: they are broken off. With what follows, WORK_GRACE and the closing of
+ * the database (5 s at most), a stop takes less than the 15 s after which the launcher kills.
+ */
+const REQUEST_GRACE = 6_000;
+
+/** For what requests that were broken off have yet to put in order. */
+const WORK_GRACE = 2_000;
 
 /** @throws what kept it from starting, with nothing left open */
 export async function startApiServer(config: ApiServerConfig, { log }: { log: Logger }): Promise<RunningApiServer> {
@@ -50,7 +56,9 @@ export async function startApiServer(config: ApiServerConfig, { log }: { log: Lo
     const searchEngine = openEngine(config, { knex, content });
     const parts: Parts = { config, knex, embedded, content, searchEngine, log, metrics, dumps };
     // What is still at work for clients that have gone ends before the database does.
-    releases.push(() => allSettled(running));
+    releases.push(async () => {
+      await within(WORK_GRACE, Promise.allSettled(running));
+    });
     const server = await listen(createApp(parts, running), config);
     releases.push(() => closeServer(server));
     const { port } = server.address() as AddressInfo;
@@ -91,15 +99,8 @@ function isInUse(error: Error): boolean {
   return 'code' in error && error.code === 'EADDRINUSE';
 }
 
-/** Resolves when all of it has ended, or when that takes too long. */
-async function allSettled(running: Set<Promise<void>>): Promise<void> {
-  const deadline = new AbortController();
-  await Promise.race([Promise.allSettled(running), sleep(STOP_GRACE, undefined, { signal: deadline.signal })]);
-  deadline.abort();
-}
-
 async function closeServer(server: Server): Promise<void> {
-  const deadline = setTimeout(() => server.closeAllConnections(), STOP_GRACE);
+  const deadline = setTimeout(() => server.closeAllConnections(), REQUEST_GRACE);
   try {
     await new Promise<void>((resolve, reject) => {
       server.close((error) => (error === undefined ? resolve() : reject(error)));

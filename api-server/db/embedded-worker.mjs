@@ -40,6 +40,7 @@ const database = new Promise((resolve) => {
   opened = resolve;
 });
 let open = false;
+let closing = false;
 
 parentPort?.on('message', async (/** @type {'open' | 'close'} */ command) => {
   if (command === 'open') {
@@ -49,18 +50,21 @@ parentPort?.on('message', async (/** @type {'open' | 'close'} */ command) => {
     parentPort?.postMessage('open');
     return;
   }
-  server.close();
+  // The socket still answers, if only with silence, and that until the thread ends: one that does not would make the lock a dead
+  // one, and another process would open the files while this one is still writing to them.
+  closing = true;
   for (const socket of sockets) socket.destroy();
   if (open) {
     await turn;
     await (await database).close();
   }
   parentPort?.postMessage('closed');
-  parentPort?.close();
 });
 
 /** @param {import('node:net').Socket} socket */
 function serve(socket) {
+  socket.on('error', () => socket.destroy());
+  if (closing) return;
   sockets.add(socket);
   let started = false;
   /** Bytes that are not yet a whole message, joined only when there are enough: a message may be 64 MiB in small chunks. */
@@ -82,7 +86,6 @@ function serve(socket) {
     chunks = [];
     for (let message = nextMessage(); message !== undefined; message = nextMessage()) accept(message);
   });
-  socket.on('error', () => socket.destroy());
   socket.on('close', () => {
     sockets.delete(socket);
     work = work.then(giveUp);

@@ -1,18 +1,20 @@
 /** The embedded PostgreSQL: PGlite in a worker thread, reached over a Unix socket like any server. */
 import { once } from 'node:events';
-import { link, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { link, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { pid } from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
+import { within } from '../within.js';
 
 export interface EmbeddedDatabase {
   /** Folder of the socket, which PostgreSQL clients take as `host`. */
   host: string;
-  /** False where another process has the files open and this one is its guest. */
-  owner: boolean;
+  /** True where another process had the files open, of which this one was the guest, and has ended. */
+  isGone: () => boolean;
   close(): Promise<void>;
 }
 
@@ -24,6 +26,11 @@ const FOLDER_PREFIX = 'adit-db-';
 const SOCKET_NAME = '.s.PGSQL.5432';
 /** macOS has the shortest limit for the path of a Unix socket: 104 bytes with the NUL at its end. */
 const LONGEST_SOCKET_PATH = 103;
+/** A statement that runs on ends with its thread then, as a killed process's does. Milliseconds. */
+const CLOSE_GRACE = 2_000;
+/** Another process that removes a lock, which is the work of a moment, is asked after so often. Milliseconds. */
+const REMOVE_PAUSE = 20;
+const REMOVE_PATIENCE = 10_000;
 
 /**
  * Opens the database in `dataDir`, or connects to the process that has it open: PGlite itself would let two processes
@@ -40,30 +47,29 @@ export async function openEmbedded(dataDir: string): Promise<EmbeddedDatabase> {
   const worker = new Worker(new URL('./embedded-worker.mjs', import.meta.url), {
     workerData: { dataDir: join(dataDir, 'database'), socketPath: socket },
   });
-  const close = async () => {
-    await ask(worker, 'close', 'closed').finally(() => worker.terminate());
+  const end = async () => {
+    await worker.terminate();
     await rm(folder, { recursive: true, force: true });
   };
   try {
     // The socket answers before the lock names it, so that a lock whose socket does not answer is surely a dead one.
     await answer(worker, 'listening');
     if (!(await takeLock(lockFile, { pid, socket }))) {
-      await close();
+      await end();
       return await openEmbedded(dataDir);
     }
     await ask(worker, 'open', 'open');
   } catch (error) {
-    await worker.terminate();
-    await rm(folder, { recursive: true, force: true });
-    await releaseLock(lockFile, socket);
+    await end();
+    await removeLock(lockFile, socket);
     throw error;
   }
   return {
     host: folder,
-    owner: true,
+    isGone: () => false,
     close: async () => {
-      await close();
-      await releaseLock(lockFile, socket);
+      await within(CLOSE_GRACE, ask(worker, 'close', 'closed')).finally(end);
+      await removeLock(lockFile, socket);
     },
   };
 }
@@ -71,27 +77,47 @@ export async function openEmbedded(dataDir: string): Promise<EmbeddedDatabase> {
 async function connectAsGuest(lockFile: string): Promise<EmbeddedDatabase | undefined> {
   const lock = await readLock(lockFile);
   if (lock === undefined) return undefined;
-  if (await answers(lock.socket)) {
-    return { host: dirname(lock.socket), owner: false, close: () => Promise.resolve() };
+  const leash = await reach(lock.socket);
+  if (leash === undefined) {
+    await removeStale(lockFile, lock);
+    return undefined;
   }
-  await removeStale(lockFile, lock);
-  return undefined;
+  // Nothing is said on it: it ends when the host does.
+  leash.on('error', () => leash.destroy());
+  return {
+    host: dirname(lock.socket),
+    isGone: () => leash.closed,
+    close: () => Promise.resolve(void leash.destroy()),
+  };
 }
 
-/** The holder was killed. Another process may have seen that too and hold a new lock by now: that one is put back. */
-async function removeStale(lockFile: string, stale: Lock): Promise<void> {
-  const aside = `${lockFile}.${basename(dirname(stale.socket))}`;
+/** The holder was killed. */
+async function removeStale(lockFile: string, { socket }: Lock): Promise<void> {
+  await removeLock(lockFile, socket);
+  const folder = dirname(socket);
+  if (basename(folder).startsWith(FOLDER_PREFIX)) await rm(folder, { recursive: true, force: true });
+}
+
+/**
+ * Removes the lock that names this socket, and never the one that another process holds by now: only the one that gives it
+ * a second name, which is there once, may take the first.
+ */
+async function removeLock(lockFile: string, socket: string, patience = REMOVE_PATIENCE): Promise<void> {
+  const second = `${lockFile}.${basename(dirname(socket))}.gone`;
   try {
-    await rename(lockFile, aside);
+    await link(lockFile, second);
   } catch (error) {
     if (isCode(error, 'ENOENT')) return;
-    throw error;
+    if (!isCode(error, 'EEXIST')) throw error;
+    if (patience <= 0) {
+      throw new Error(`${second} is left over; if no api-server is running here, delete it`, { cause: error });
+    }
+    await sleep(REMOVE_PAUSE);
+    return removeLock(lockFile, socket, patience - REMOVE_PAUSE);
   }
-  const moved = await readLock(aside);
-  if (moved !== undefined && moved.socket !== stale.socket) await link(aside, lockFile);
-  await rm(aside, { force: true });
-  const folder = dirname(stale.socket);
-  if (basename(folder).startsWith(FOLDER_PREFIX)) await rm(folder, { recursive: true, force: true });
+  const lock = await readLock(second);
+  if (lock?.socket === socket) await rm(lockFile, { force: true });
+  await rm(second, { force: true });
 }
 
 /** @returns false where somebody else has taken it. A link appears whole, and fails where there is one already. */
@@ -109,11 +135,6 @@ async function takeLock(lockFile: string, lock: Lock): Promise<boolean> {
   }
 }
 
-async function releaseLock(lockFile: string, socket: string): Promise<void> {
-  const lock = await readLock(lockFile);
-  if (lock?.socket === socket) await rm(lockFile, { force: true });
-}
-
 async function readLock(file: string): Promise<Lock | undefined> {
   try {
     return lockContent.parse(JSON.parse(await readFile(file, 'utf8')));
@@ -123,16 +144,15 @@ async function readLock(file: string): Promise<Lock | undefined> {
   }
 }
 
-async function answers(socketPath: string): Promise<boolean> {
+/** A connection to the socket; undefined where nobody listens. */
+async function reach(socketPath: string): Promise<Socket | undefined> {
   const socket = connect(socketPath);
   try {
     await once(socket, 'connect');
-    return true;
+    return socket.resume();
   } catch (error) {
-    if (isCode(error, 'ECONNREFUSED') || isCode(error, 'ENOENT')) return false;
+    if (isCode(error, 'ECONNREFUSED') || isCode(error, 'ENOENT')) return undefined;
     throw error;
-  } finally {
-    socket.destroy();
   }
 }
 

@@ -1,7 +1,9 @@
 /** The database: PostgreSQL, or the same dialect embedded. */
+import type { Socket } from 'node:net';
 import knex, { type Knex } from 'knex';
 import type { Logger } from 'pino';
-import { openEmbedded } from './embedded.js';
+import { cancel, closePool, trackedSocket, type PooledConnection } from './close-pool.js';
+import { openEmbedded, type EmbeddedDatabase } from './embedded.js';
 import { migrate } from './migrate.js';
 import { prepareMarked } from './prepared.js';
 
@@ -12,7 +14,7 @@ export interface Database {
   knex: Knex;
   /** True where this is the embedded engine, which has no autovacuum. */
   embedded: boolean;
-  /** Ends every connection; leaves no thread, socket or lock behind. */
+  /** Ends every connection, and soon what runs on it; leaves no thread, socket or lock behind. */
   close(): Promise<void>;
 }
 
@@ -38,11 +40,16 @@ export async function openDatabase(options: DatabaseOptions, log?: Logger): Prom
 }
 
 async function openOwn(dataDir: string, log: Logger | undefined): Promise<Database> {
-  const embedded = await openEmbedded(dataDir);
+  const embedded = await keepOpen(dataDir, log);
+  const sockets = new Set<Socket>();
   const db = knex({
     client: 'pg',
     log: knexLog(log),
-    connection: { host: embedded.host, user: 'postgres', database: 'postgres' },
+    connection: async () => {
+      const { host, isGone } = await embedded.current();
+      const stream = () => trackedSocket(sockets);
+      return { host, user: 'postgres', database: 'postgres', stream, expirationChecker: isGone };
+    },
     // One session is all that the engine has: a second connection would only wait for the first.
     pool: { min: 0, max: 1 },
     acquireConnectionTimeout: 10_000,
@@ -50,14 +57,36 @@ async function openOwn(dataDir: string, log: Logger | undefined): Promise<Databa
   return {
     knex: db,
     embedded: true,
-    close: async () => {
-      await db.destroy();
-      await embedded.close();
+    close: () => closePool(db, sockets).finally(async () => (await embedded.last()).close()),
+  };
+}
+
+/** The embedded database, opened anew where the process ends whose guest this one was: one of those that are left becomes its owner. */
+async function keepOpen(dataDir: string, log: Logger | undefined) {
+  let last = Promise.resolve(await openEmbedded(dataDir));
+  const reopen = async (gone: typeof last): Promise<EmbeddedDatabase> => {
+    log?.info('the process that had the database open has ended: opening it anew');
+    try {
+      return await openEmbedded(dataDir);
+    } catch (error) {
+      last = gone;
+      throw error;
+    }
+  };
+  return {
+    last: () => last,
+    async current(): Promise<EmbeddedDatabase> {
+      const known = last;
+      // Who asks meanwhile waits for the same one.
+      if ((await known).isGone() && last === known) last = reopen(known);
+      return last;
     },
   };
 }
 
 function connectTo(url: string, log: Logger | undefined): Database {
+  const sockets = new Set<Socket>();
+  const connections = new Set<PooledConnection>();
   const db = knex({
     client: 'pg',
     log: knexLog(log),
@@ -66,18 +95,28 @@ function connectTo(url: string, log: Logger | undefined): Database {
       application_name: 'adit',
       connectionTimeoutMillis: 5_000,
       statement_timeout: STATEMENT_TIMEOUT,
+      stream: () => trackedSocket(sockets),
     },
     pool: {
       min: 0,
       max: 10,
-      afterCreate(connection: Parameters<typeof prepareMarked>[0], done: (error: null, connection: unknown) => void) {
+      afterCreate(
+        connection: PooledConnection & Parameters<typeof prepareMarked>[0],
+        done: (error: null, connection: unknown) => void,
+      ) {
+        connections.add(connection);
+        connection.once('end', () => connections.delete(connection));
         prepareMarked(connection);
         done(null, connection);
       },
     },
     acquireConnectionTimeout: 10_000,
   });
-  return { knex: db, embedded: false, close: () => db.destroy() };
+  return {
+    knex: db,
+    embedded: false,
+    close: () => closePool(db, sockets, () => Promise.all([...connections].map(cancel))),
+  };
 }
 
 /** Refs and texts are UTF-8: another encoding would refuse some of them, or worse, cut them apart. */

@@ -27,6 +27,7 @@ const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 30_000;
 /** One that has run for so long has recovered. */
 const STABLE = 60_000;
+/** Longer than an api-server takes to stop. */
 const STOP_GRACE = 15_000;
 
 /**

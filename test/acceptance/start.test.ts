@@ -1,14 +1,16 @@
 /** `adit start`: the embedded service as one leaves it running. */
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { Client } from 'pg';
+import { openDatabase } from '../../api-server/db/open-database.js';
+import { createMiner } from '../../api-server/miners/miners.js';
 import { createMinerClient } from '../../cli/miner/miner-client.js';
 import { saveArchive } from '../../cli/miner/save-archive.js';
 import { processesWith } from '../drills/traces.js';
-import { freePort, freePorts } from '../servers/free-ports.js';
-import { makeRunFolder } from '../servers/run-folder.js';
-import { waitUntil } from '../servers/wait-until.js';
+import { describeOn, freePort, freePorts, makeRunFolder, startPostgreSQL, waitUntil } from '../servers/index.js';
 import { launchAdit, startAdit, type AditProcess } from './adit-process.js';
 import { makeMiner } from './service.js';
 
@@ -116,4 +118,72 @@ describe('adit start', () => {
     await second.stop();
     expect(second.log()).not.toMatch(/error/i);
   }, 120_000);
+});
+
+describe('two api-servers on one folder', () => {
+  const folder = makeRunFolder('guest');
+  afterAll(() => folder.remove());
+
+  test('the second one has the database again when the first, which had it open, is killed', async () => {
+    const [port = 0, second = 0] = await freePorts(2);
+    const env = {
+      DATA_DIR: join(folder.path, 'data'),
+      BROKER_URL: 'stomp://127.0.0.1:1',
+      PACKAGER_KEY: 'p'.repeat(40),
+    };
+    const owner = await startAdit('api-server', { ...env, PORT: String(port) }, join(folder.path, 'owner.log'));
+    const guest = await startAdit('api-server', { ...env, PORT: String(second) }, join(folder.path, 'guest.log'));
+    try {
+      const health = async () => (await fetch(`http://localhost:${second}/healthz`)).status;
+      expect(await health()).toBe(200);
+      await owner.kill();
+      await waitUntil('it is well', async () => (await health()) === 200, { deadlineMs: 60_000 });
+      await guest.stop();
+      expect(await readdir(env.DATA_DIR)).not.toContain('database.lock');
+    } finally {
+      for (const process of [owner, guest]) if (process.running()) await process.kill();
+    }
+  }, 180_000);
+});
+
+describeOn('postgresql', 'adit start on a PostgreSQL', () => {
+  const folder = makeRunFolder('start');
+  afterAll(() => folder.remove());
+
+  test('a stop ends the statement that runs, and that before the launcher kills', async () => {
+    const postgresql = await startPostgreSQL();
+    const databaseUrl = await postgresql.createDatabase();
+    const other = new Client({ connectionString: databaseUrl });
+    const [port = 0] = await freePorts(1);
+    const env = { PORT: String(port), DATA_DIR: join(folder.path, 'data'), DATABASE_URL: databaseUrl };
+    const started = await startAdit('start', env, join(folder.path, 'start.log'));
+    try {
+      const database = await openDatabase({ databaseUrl, dataDir: '/nowhere' });
+      const { key } = await createMiner(database.knex, { name: 'Admin', role: 'admin' });
+      await database.close();
+      const post = (path: string) =>
+        fetch(`http://localhost:${port}/api/collections/sotu/ingests${path}`, {
+          method: 'POST',
+          headers: { 'X-API-Key': key, 'Content-Type': 'application/json' },
+          ...(path === '' ? {} : { body: JSON.stringify({ withdraw: true }) }),
+        });
+      const { id } = (await (await post('')).json()) as { id: string };
+      await other.connect();
+      await other.query('BEGIN');
+      // Half an hour is what the end of a run may take.
+      await other.query('LOCK TABLE ingest_refs');
+      const finish = post(`/${id}/finish`).catch((error: unknown) => error);
+      const waiting = () =>
+        other.query("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'ingest_refs'::regclass");
+      await waitUntil('its statement waits', async () => (await waiting()).rowCount === 1);
+      await started.stop();
+      // Of a client that was killed, PostgreSQL would not know before the lock is free.
+      expect(await waiting()).toMatchObject({ rowCount: 0 });
+      expect(await finish).toMatchObject({ message: 'fetch failed' });
+    } finally {
+      if (started.running()) await started.kill();
+      await other.end();
+      await postgresql.close();
+    }
+  }, 180_000);
 });

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -5,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { openDatabase } from '../../api-server/db/open-database.js';
+import { waitUntil } from '../servers/index.js';
 import { copyMigratedFolder } from './migrated-folder.js';
 
 let dataDir: string;
@@ -52,6 +54,21 @@ test('a second opener becomes the guest of the first, and neither disturbs the s
   await owner.close();
 });
 
+test('guests outlive the process that had the files open: one of them opens these, and is the host of the other', async () => {
+  const owner = await open();
+  const guests = [await open(), await open()];
+  const insert = (name: string) => (db: typeof owner) => db.knex('miners').insert({ name, role: 'miner' });
+  await Promise.all(guests.map(insert('before')));
+  await owner.close();
+  for (const guest of guests) {
+    await waitUntil('it has the database again', () => insert('after')(guest).then(() => true), { deadlineMs: 60_000 });
+    expect(await guest.knex('miners').pluck('name')).toEqual(expect.arrayContaining(['before', 'after']));
+  }
+  expect(await guests[0]?.knex('miners').count({ count: '*' })).toEqual([{ count: '4' }]);
+  for (const guest of guests.reverse()) await guest.close();
+  expect(await readdir(dataDir)).toEqual(['database']);
+}, 180_000);
+
 test('a client that goes away in the middle of a transaction wanted none of it', async () => {
   const owner = await open();
   const lock = JSON.parse(await readFile(join(dataDir, 'database.lock'), 'utf8')) as { socket: string };
@@ -64,6 +81,20 @@ test('a client that goes away in the middle of a transaction wanted none of it',
   expect(await waiting).toEqual([]);
   await owner.close();
 });
+
+test('closing does not wait for a statement that runs on, and what was written before is there', async () => {
+  const first = await open();
+  await first.knex('miners').insert({ name: 'Ada', role: 'miner' });
+  const asked = once(first.knex, 'query');
+  const endless = first.knex.raw('select count(*) from generate_series(1, 1e15)').catch((error: unknown) => error);
+  await asked;
+  await first.close();
+  expect(await endless).toMatchObject({ message: expect.stringContaining('Connection terminated') });
+
+  const second = await open();
+  expect(await second.knex('miners').select('name')).toEqual([{ name: 'Ada' }]);
+  await second.close();
+}, 60_000);
 
 test('the lock of a process that was killed is taken over', async () => {
   await writeFile(
