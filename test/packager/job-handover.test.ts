@@ -121,7 +121,7 @@ describe('a packager that is stopped in the middle of a job', () => {
     await asked;
     await first.stop();
     expect(await filesUnder(stage.archives)).toEqual([]);
-    expect(stage.requests()).toBe(1);
+    await waitUntil('the request is given back', () => stage.requests() === 1);
     goOn();
     await stage.start();
     const events = await stage.eventsUntil('Complete');
@@ -242,7 +242,9 @@ test('the queue of a docset holds persistent messages for its end only', async (
   await stage.request(server.docsetUrl('txt'), 'd1');
   await waitUntil('the job has ended', () => server.requests.length > COUNT && stage.requests() === 0);
   const messages = await stage.drain(eventsOf('5'));
-  expect(messages.map(({ headers }) => [headers['status'], headers['persistent']])).toEqual([
+  // A machine that is slow hears of progress too.
+  const said = messages.filter(({ headers }) => headers['status'] !== 'progress');
+  expect(said.map(({ headers }) => [headers['status'], headers['persistent']])).toEqual([
     ['accepted', undefined],
     ['complete', 'true'],
   ]);
