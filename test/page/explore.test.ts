@@ -76,8 +76,10 @@ describeOn('chromium', 'Explore', () => {
     const failed: string[] = [];
     page.on('requestfailed', (request) => failed.push(request.failure()?.errorText ?? ''));
     // The answers come late: each next word is typed before them.
+    let answer: () => void = () => undefined;
+    const typed = new Promise<void>((resolve) => (answer = resolve));
     await page.route('**/search', async (route) => {
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await typed;
       await route.continue().catch(() => undefined);
     });
     const input = page.getByLabel('Search the texts');
@@ -85,6 +87,7 @@ describeOn('chromium', 'Explore', () => {
       await input.fill(text);
       await page.waitForURL(new RegExp(`q=${text.replaceAll(' ', '\\+')}$`));
     }
+    answer();
     await awaitFound(/matching “war peace canal”$/);
     expect(failed).toContain('net::ERR_ABORTED');
   });
