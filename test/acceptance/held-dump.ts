@@ -1,7 +1,16 @@
 /** A dump that is stopped halfway through packaging, so that a test can do its worst at that moment. */
 import { waitUntil } from '../servers/wait-until.js';
 import type { DumpStatus } from '../../cli/miner/miner-client.js';
-import { ingest, makeKey, makeMiner, makeService, someDocuments, type Miner, type Service } from './service.js';
+import {
+  ingest,
+  makeKey,
+  makeMiner,
+  makeService,
+  someDocuments,
+  withDatabase,
+  type Miner,
+  type Service,
+} from './service.js';
 import type { AditProcess } from './adit-process.js';
 import { startSourceLine, type SourceLine } from './source-line.js';
 import type { Stage } from './stage.js';
@@ -43,6 +52,21 @@ export async function holdDump(stage: Stage, { env = {}, apiEnv = {} }: HeldDump
     await service.close();
     throw error;
   }
+}
+
+/**
+ * Polls until the dump is asked for again, as if nothing had been heard of its first attempt for so long. To wait for the end of a
+ * lease it would have to be short, and the second attempt would be lost as well on a machine that stands still.
+ */
+export async function loseFirstAttempt(dump: HeldDump, miner: Miner, silence: string): Promise<void> {
+  await withDatabase(dump.service, (knex) =>
+    waitUntil('the dump is asked for again', async () => {
+      // Anew before each poll: one that finds news which was still on the way writes down that it is heard of.
+      const updated = knex.raw('updated - ?::interval', [silence]);
+      await knex('dumps').where({ attempt: 1 }).update({ updated });
+      return (await miner.get(dump.path)).body.attempt === 2;
+    }),
+  );
 }
 
 async function holdDumpOf(service: Service, apiEnv: Record<string, string>): Promise<HeldDump> {

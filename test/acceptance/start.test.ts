@@ -30,7 +30,7 @@ describe('adit start', () => {
     const start = startAdit('start', env, join(folder.path, 'taken.log'));
     await expect(start).rejects.toThrow(`Port ${port} is in use: set PORT to another.`);
     taken.close();
-  }, 60_000);
+  });
 
   test('ends soon and quietly when it is told to while a dump is made', async () => {
     const [port = 0] = await freePorts(1);
@@ -46,7 +46,7 @@ describe('adit start', () => {
     // The launcher kills what has not ended by itself within 15 seconds.
     expect(performance.now() - told).toBeLessThan(14_000);
     expect(started.log()).not.toContain('"level":50');
-  }, 60_000);
+  });
 
   /** Starts it, and tells it to stop as soon as it has said this. @returns what it printed, and what of it still runs when it has ended */
   async function stopAt(moment: string, env: Record<string, string>, log: string): Promise<[string, number[]]> {

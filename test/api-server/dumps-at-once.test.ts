@@ -18,7 +18,7 @@ import { startEmbeddedBroker, type EmbeddedBroker } from '../../queue-config/emb
 import { eventMessage, eventsOf, openBroker, type EventContent, PACKAGE_REQUESTS } from '../../queue-config/index.js';
 import { copyMigratedFolder } from './migrated-folder.js';
 
-const LEASE = 1_000;
+const LEASE = 60_000;
 
 describe('a dump', () => {
   let folder: string;
@@ -58,8 +58,8 @@ describe('a dump', () => {
       metrics: createDumpMetrics(new Registry()),
       terms: {
         dumpLease: LEASE,
-        packagingLimit: 60_000,
-        requestTtl: 60_000,
+        packagingLimit: 600_000,
+        requestTtl: 600_000,
         archiveTtl: 60_000,
         largeDocset: 100,
         foreignPackagers: true,

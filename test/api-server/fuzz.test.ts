@@ -64,7 +64,7 @@ beforeAll(async () => {
   };
   await database.close();
   await furnish();
-}, 60_000);
+});
 afterAll(async () => {
   agent.destroy();
   if (server.running()) await server.stop();

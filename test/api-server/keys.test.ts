@@ -121,7 +121,7 @@ describe('adit keys', () => {
     ]);
     expect(await keys('revoke', fresh)).toMatchObject({ code: 0 });
     expect(await keys('revoke', fresh)).toMatchObject({ code: 1, said: expect.stringContaining('No valid key has') });
-  }, 60_000);
+  });
 
   test.each([
     [['create'], "'--name <name>' not specified"],

@@ -25,7 +25,7 @@ describe('the commands of a miner', () => {
     await ingestSample({ url, key: admin });
     at = { url, key: await makeKey(service), cwd: service.file('work') };
     mkdirSync(at.cwd);
-  }, 60_000);
+  });
   afterAll(async () => {
     await service.close();
     await stage.close();

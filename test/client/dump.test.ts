@@ -68,7 +68,7 @@ describe('adit dump, from a server behind a bad line', () => {
     dumpPath = `${path}/dump`;
     await miner.post(`${dumpPath}?fmt=txt`);
     await miner.pollToEnd(dumpPath);
-  }, 60_000);
+  });
   afterAll(async () => {
     await proxy.close();
     await service.close();
@@ -177,7 +177,7 @@ describe('adit dump, from a server behind a bad line', () => {
     proxy.resume();
     const { size } = await expectWhole(await running.ended, 'broken.zip');
     expect(proxy.bytes() - before).toBeLessThan(size * 1.5);
-  }, 60_000);
+  });
 
   test('goes on where it was when it is interrupted and called again', async () => {
     const running = await stopped('interrupted.zip');
@@ -191,7 +191,7 @@ describe('adit dump, from a server behind a bad line', () => {
     const before = proxy.bytes();
     const { size } = await expectWhole(await adit(at, ...dumpTo('interrupted.zip')), 'interrupted.zip');
     expect(proxy.bytes() - before).toBeLessThan(size - have + 50_000);
-  }, 60_000);
+  });
 
   test('says so where the server is killed in the middle of the download, and goes on when it is back', async () => {
     const running = await stopped('killed.zip', '--retry-for', '2s');
@@ -205,7 +205,7 @@ describe('adit dump, from a server behind a bad line', () => {
     const before = proxy.bytes();
     const { size } = await expectWhole(await adit(at, ...dumpTo('killed.zip')), 'killed.zip');
     expect(proxy.bytes() - before).toBeLessThan(size - have + 50_000);
-  }, 60_000);
+  });
 
   test('starts afresh where what it has is the beginning of another archive', async () => {
     const running = await stopped('other.zip');
@@ -218,7 +218,7 @@ describe('adit dump, from a server behind a bad line', () => {
     writeFileSync(file('other.zip.adit.json'), JSON.stringify(state));
     writeFileSync(file('other.zip.part'), Buffer.alloc(bytesOf(file('other.zip.part'))));
     await expectWhole(await adit(at, ...dumpTo('other.zip')), 'other.zip');
-  }, 60_000);
+  });
 
   test('is not fooled by bytes that rotted in the part that it has', async () => {
     const running = await stopped('rotten.zip');
@@ -236,7 +236,7 @@ describe('adit dump, from a server behind a bad line', () => {
     );
     expect(existsSync(file('rotten.zip'))).toBe(false);
     await expectWhole(await adit(at, ...dumpTo('rotten.zip')), 'rotten.zip');
-  }, 60_000);
+  });
 
   test('says so where the archive is deleted in the middle of the download', async () => {
     const path = (await miner.docset('texts')) + '/dump';
@@ -250,7 +250,7 @@ describe('adit dump, from a server behind a bad line', () => {
     await expectFailure(running.ended, '/problems/archive-expired', /^Archives are kept for a limited time\./);
     // The dump is made anew, and what came of the old one is of use, as the bytes are the same.
     resultOf(await adit(at, 'dump', id, '--fmt', 'txt', '-o', 'expired.zip', '--json'));
-  }, 60_000);
+  });
 
   test('says so where the archive rotted in the store, and keeps nothing of it', async () => {
     const path = (await miner.docset('texts', { range: { year: { lt: 9 } } })) + '/dump';
@@ -329,7 +329,7 @@ describe('adit dump, while the dump is being made', () => {
     miner = makeMiner(api.url, key);
     at = { url: api.url, key, cwd: service.file('work') };
     mkdirSync(at.cwd);
-  }, 60_000);
+  });
   afterAll(() => service.close());
 
   const dumps = async () => (await miner.get<{ dumps: { id: string; docset: string }[] }>('/api/dumps')).body.dumps;
@@ -345,7 +345,7 @@ describe('adit dump, while the dump is being made', () => {
       stderr: expect.stringMatching(/^Interrupted\. The dump goes on/),
     });
 
-    const second = start(at, [...wish, '--retry-for', '1s']);
+    const second = start(at, [...wish, '--retry-for', '3s']);
     await waitUntil('it polls', () => pollsIn(api) > 1);
     await api.kill();
     const away = await second.ended;
@@ -364,7 +364,7 @@ describe('adit dump, while the dump is being made', () => {
     expect(others).toEqual([]);
     expect(JSON.parse(ended.stdout)).toMatchObject({ dump: dump?.id, counts: { requested: 20, packed: 20 } });
     expect(readdirSync(at.cwd)).toEqual(['all.zip']);
-  }, 90_000);
+  });
 
   test('has only what is new since an earlier dump', async () => {
     const [earlier] = await dumps();
@@ -376,7 +376,7 @@ describe('adit dump, while the dump is being made', () => {
       0,
       { since: earlier?.id, counts, verified: { payload: { txt: 3 } } },
     ]);
-  }, 60_000);
+  });
 });
 
 describe('adit dump, where there will be no archive', () => {
@@ -396,7 +396,7 @@ describe('adit dump, where there will be no archive', () => {
     at = { url, key, cwd: service.file('work') };
     mkdirSync(at.cwd);
     docset = await miner.docset('texts');
-  }, 60_000);
+  });
   afterAll(() => service.close());
 
   const dumpsOf = async () => (await miner.get<{ dumps: unknown[] }>('/api/dumps')).body.dumps;
@@ -429,7 +429,7 @@ describe('adit dump, where there will be no archive', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/^There is no archive: .+\.\n$/);
     expect(readdirSync(at.cwd)).toEqual([]);
-  }, 60_000);
+  });
 });
 
 /** At this level polls are in the log. */

@@ -44,7 +44,7 @@ describe('the example', () => {
       ADIT_URL: url,
       ADIT_KEY: await makeKey(service),
     };
-  }, 60_000);
+  });
   afterAll(async () => {
     await service.close();
     await stage.close();

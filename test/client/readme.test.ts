@@ -38,7 +38,7 @@ describe('the commands of the README', () => {
     mkdirSync(join(cwd, 'node_modules/.bin'), { recursive: true });
     symlinkSync(MAIN, join(cwd, 'node_modules/.bin/adit'));
     env = { ...process.env, ADIT_URL: url, ADIT_KEY: await makeKey(service) };
-  }, 60_000);
+  });
   afterAll(async () => {
     await service.close();
     await stage.close();
@@ -55,5 +55,5 @@ describe('the commands of the README', () => {
     }
     for (const file of ['railroads.zip', 'canals.zip'])
       expect((await verifyBag(join(cwd, file))).verified).toBeGreaterThan(9);
-  }, 60_000);
+  });
 });

@@ -265,7 +265,8 @@ function describePublishing(connect: () => Broker): void {
     await broker.publish(message(queue, 'short and persistent', { expires, persistent: true }));
     await broker.publish(message(queue, 'long'));
     // RabbitMQ counts from when a message has come.
-    await until('it has expired', () => Date.now() > expires + 500);
+    const sent = Date.now();
+    await until('it has expired', () => Date.now() > sent + 1_500);
     expect(await drainAll(broker, queue)).toEqual(['long']);
   });
 }
@@ -579,8 +580,9 @@ function describeFailures(
   it('waits on where this process stood still for longer than its patience while the broker answered', async () => {
     const broker = openBroker({ urls: server().url('stomp'), connectTimeoutMs: 1_500, receiptTimeoutMs: 1_500 });
     const queue = freshQueue();
+    // Twice its patience: what of it is left for the answer afterwards is all of it.
     const standStill = (): void => {
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_000);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_000);
     };
     const published = broker.publish(message(queue, 'x'));
     setImmediate(standStill);

@@ -201,7 +201,9 @@ describe('a dump that nobody wants any more', () => {
     server.setFault(undefined);
     await stage.request(server.docsetUrl('txt'), 'd2');
     events.push(...(await stage.eventsUntil('Complete')));
-    expect(events.filter(({ dump }) => dump === 'd1').map(({ type }) => type)).toEqual(['Accepted']);
+    // A machine that is slow hears of progress too.
+    const said = events.filter(({ dump, type }) => dump === 'd1' && type !== 'Progress');
+    expect(said.map(({ type }) => type)).toEqual(['Accepted']);
   });
 
   test('is told apart from an address at which nothing is', async () => {

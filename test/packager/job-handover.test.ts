@@ -39,8 +39,8 @@ afterEach(async () => {
 
 const proxied = () => ({ BROKER_URL: `stomp://127.0.0.1:${proxy.port}` });
 
-/** From now on the last document is held back; resolves when it is asked for. */
-function holdLastDocument(): { asked: Promise<unknown>; goOn: () => void } {
+/** From now on the last document is held back; `asked` resolves when it is asked for. */
+function holdLastDocument(): { asked: () => Promise<unknown>; goOn: () => void } {
   let asked = false;
   let goOn: () => void = () => undefined;
   const released = new Promise<void>((resolve) => (goOn = resolve));
@@ -50,7 +50,7 @@ function holdLastDocument(): { asked: Promise<unknown>; goOn: () => void } {
     await released;
     return false;
   });
-  return { asked: waitUntil('the last document is asked for', () => asked), goOn };
+  return { asked: () => waitUntil('the last document is asked for', () => asked), goOn };
 }
 
 const manifestOf = (archive: DumpManifest['archive']): DumpManifest => ({
@@ -81,7 +81,7 @@ describe('a packager that loses its broker in the middle of a job', () => {
     const { asked, goOn } = holdLastDocument();
     await stage.start(proxied());
     await stage.request(server.docsetUrl('txt'), 'd1');
-    await asked;
+    await asked();
     const events = await stage.eventsUntil('Accepted');
     proxy.cut();
     goOn();
@@ -118,10 +118,10 @@ describe('a packager that is stopped in the middle of a job', () => {
     const { asked, goOn } = holdLastDocument();
     const first = await stage.start();
     await stage.request(server.docsetUrl('txt'), 'd1');
-    await asked;
+    await asked();
     await first.stop();
     expect(await filesUnder(stage.archives)).toEqual([]);
-    expect(stage.requests()).toBe(1);
+    await waitUntil('the request is given back', () => stage.requests() === 1);
     goOn();
     await stage.start();
     const events = await stage.eventsUntil('Complete');
@@ -157,7 +157,7 @@ describe('a dump that is there already', () => {
     const { asked, goOn } = holdLastDocument();
     await stage.start();
     await stage.request(server.docsetUrl('txt'), 'd1');
-    await asked;
+    await asked();
     const winner = await leaveArchive();
     goOn();
     expect((await stage.eventsUntil('Complete')).at(-1)).toMatchObject({ sha256: winner.archive.sha256, documents: 6 });
@@ -202,7 +202,7 @@ describe('a delete request', () => {
     const { asked } = holdLastDocument();
     await stage.start();
     await stage.request(server.docsetUrl('txt'), 'd1');
-    await asked;
+    await asked();
     await stage.requestDelete('d1');
     await waitUntil('the request is acknowledged', () => stage.requests() === 0);
     expect(await filesUnder(stage.archives)).toEqual([]);
@@ -242,7 +242,9 @@ test('the queue of a docset holds persistent messages for its end only', async (
   await stage.request(server.docsetUrl('txt'), 'd1');
   await waitUntil('the job has ended', () => server.requests.length > COUNT && stage.requests() === 0);
   const messages = await stage.drain(eventsOf('5'));
-  expect(messages.map(({ headers }) => [headers['status'], headers['persistent']])).toEqual([
+  // A machine that is slow hears of progress too.
+  const said = messages.filter(({ headers }) => headers['status'] !== 'progress');
+  expect(said.map(({ headers }) => [headers['status'], headers['persistent']])).toEqual([
     ['accepted', undefined],
     ['complete', 'true'],
   ]);

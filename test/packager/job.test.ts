@@ -190,16 +190,19 @@ describe('a package request', () => {
       return false;
     });
     await stage.start();
+    const began = Date.now();
     await stage.request(server.docsetUrl('txt'), 'd1');
     const events = await stage.eventsUntil('Complete');
+    const elapsed = Date.now() - began;
     const progress = events.flatMap((event) => (event.type === 'Progress' ? [event] : []));
     expect(progress.length).toBeGreaterThan(0);
-    expect(progress.length).toBeLessThanOrEqual(4);
+    expect(progress.length).toBeLessThanOrEqual(elapsed / 500);
     expect(events.map(({ sequence }) => sequence)).toEqual(events.map((_, index) => index + 1));
     for (const event of progress) {
       expect(event).toMatchObject({ documents: { total: 200 } });
       expect(event.remainingSeconds).toBeGreaterThan(0);
-      expect(event.remainingSeconds).toBeLessThan(60);
+      // The first report comes at 5 %: nineteen times as much is left.
+      expect(event.remainingSeconds).toBeLessThanOrEqual(Math.ceil((19 * elapsed) / 1000));
     }
   });
 });
@@ -209,7 +212,8 @@ describe('a server of another make', () => {
     await stage.start();
     await stage.sendBare(`\r\n ${server.url}/api/docsets/5?fmts=txt,meta \r\n`);
     const events = await stage.eventsUntil('Complete');
-    expect(events.map(({ type, dump, sequence }) => [type, dump, sequence])).toEqual([
+    const said = events.filter(({ type }) => type !== 'Progress');
+    expect(said.map(({ type, dump, sequence }) => [type, dump, sequence])).toEqual([
       ['Accepted', undefined, undefined],
       ['Complete', undefined, undefined],
     ]);

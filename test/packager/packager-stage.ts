@@ -82,7 +82,7 @@ export async function openStage(apiUrl: string, { limits = {} }: { limits?: Part
     sendBare: (body) => broker.publish({ destination: PACKAGE_REQUESTS, headers: {}, body, persistent: true }),
     requestDelete: (dump) =>
       broker.publish({ destination: DELETE_REQUESTS, ...encodeDeleteRequest(dump), persistent: true }),
-    async eventsUntil(type, deadlineMs = 20_000) {
+    async eventsUntil(type, deadlineMs = 60_000) {
       const events: PackagerEvent[] = [];
       await waitUntil(
         `event ${type}`,

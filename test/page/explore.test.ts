@@ -38,7 +38,7 @@ describeOn('chromium', 'Explore', () => {
 
   const found = async (): Promise<string> => (await page.locator('#found').innerText()).replaceAll('\u00a0', ' ');
   const awaitFound = (told: RegExp): Promise<true> =>
-    waitUntil(`found is told as ${told}`, async () => told.test(await found()), { deadlineMs: 45_000 });
+    waitUntil(`found is told as ${told}`, async () => told.test(await found()));
   /** What the API says to the same question. */
   const hitsOf = async (query: unknown): Promise<number> => {
     const answer = await server.as(key).post('/api/collections/sotu/search').send({ query, limit: 0 }).expect(200);
@@ -76,8 +76,10 @@ describeOn('chromium', 'Explore', () => {
     const failed: string[] = [];
     page.on('requestfailed', (request) => failed.push(request.failure()?.errorText ?? ''));
     // The answers come late: each next word is typed before them.
+    let answer: () => void = () => undefined;
+    const typed = new Promise<void>((resolve) => (answer = resolve));
     await page.route('**/search', async (route) => {
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await typed;
       await route.continue().catch(() => undefined);
     });
     const input = page.getByLabel('Search the texts');
@@ -85,6 +87,7 @@ describeOn('chromium', 'Explore', () => {
       await input.fill(text);
       await page.waitForURL(new RegExp(`q=${text.replaceAll(' ', '\\+')}$`));
     }
+    answer();
     await awaitFound(/matching “war peace canal”$/);
     expect(failed).toContain('net::ERR_ABORTED');
   });
@@ -162,9 +165,7 @@ describeOn('chromium', 'Explore', () => {
     await page.getByLabel('Search the texts').fill('war');
     await awaitFound(/matching “war”$/);
     await page.mouse.wheel(0, 3_000);
-    await waitUntil('it is scrolled', async () => (await page.evaluate<number>('scrollY')) > 500, {
-      deadlineMs: 45_000,
-    });
+    await waitUntil('it is scrolled', async () => (await page.evaluate<number>('scrollY')) > 500);
     // By its name: which row is the twelfth changes while the list moves.
     const title = await page.locator('.row-title').nth(12).innerText();
     await page.getByRole('link', { name: title, exact: true }).click();
@@ -173,9 +174,7 @@ describeOn('chromium', 'Explore', () => {
     await page.getByRole('group', { name: 'What it says' }).waitFor();
     await page.goBack();
     await page.getByRole('link', { name: title, exact: true }).waitFor();
-    await waitUntil('it is scrolled to where it was', async () => (await page.evaluate<number>('scrollY')) > 500, {
-      deadlineMs: 45_000,
-    });
+    await waitUntil('it is scrolled to where it was', async () => (await page.evaluate<number>('scrollY')) > 500);
   });
 
   test('whoever leaps to the end of the list is there with one question more', async () => {

@@ -79,7 +79,7 @@ describeOn('activemq', 'adit queues check, beside ActiveMQ', () => {
       expect.objectContaining({ verdict: 'unproved', title: 'an empty idle queue goes by itself' }),
     ]);
     expect(right).toBe(true);
-  }, 90_000);
+  });
 
   test('each address of a fail-over URL is asked; one that stands by is no fault, one that is not trusted is', async () => {
     const broker = await start({ ...QUICK, tls: true });
@@ -96,7 +96,7 @@ describeOn('activemq', 'adit queues check, beside ActiveMQ', () => {
     expect(findings.at(-1)).toMatchObject({ address: untrusted, title: connects, verdict: 'wrong' });
     expect(findings.at(-1)?.found).toMatch(/certificate/);
     expect([right, process.exitCode]).toEqual([false, 2]);
-  }, 90_000);
+  });
 
   test('nobody at any address: it could not be checked', async () => {
     await start(QUICK);

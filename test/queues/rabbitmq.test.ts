@@ -171,7 +171,7 @@ describeOn('rabbitmq', 'adit queues, beside RabbitMQ as it is rendered', () => {
     await packager.publish(deadLetterMessage({ headers: {}, body: '?' }, eventsOf('9'), 'no such word'));
     use(server);
     expect(await asJson(() => runPurge({ json: true }))).toEqual({ deleted: 1 });
-  }, 60_000);
+  });
 
   // Last: without the API it cannot take away its queues, which go by themselves.
   test(

@@ -58,7 +58,7 @@ export async function connectStomp(
     const head = Object.entries({ ...fields, 'content-length': String(Buffer.byteLength(body)) });
     line.write(`${command}\n${head.map(([name, value]) => `${name}:${value}`).join('\n')}\n\n${body}\0`);
   };
-  const take: StompPeer['take'] = (what, matches, deadlineMs = 10_000) =>
+  const take: StompPeer['take'] = (what, matches, deadlineMs = 60_000) =>
     waitUntil(
       what,
       () => {

@@ -7,7 +7,7 @@
 export async function waitUntil<T>(
   what: string,
   condition: () => Promise<T | undefined | false> | T | undefined | false,
-  { deadlineMs = 20_000, pauseMs = 25 }: { deadlineMs?: number; pauseMs?: number } = {},
+  { deadlineMs = 60_000, pauseMs = 25 }: { deadlineMs?: number; pauseMs?: number } = {},
 ): Promise<T> {
   const deadline = Date.now() + deadlineMs;
   let cause: unknown;

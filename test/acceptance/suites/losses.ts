@@ -4,7 +4,7 @@ import { createMinerClient, type DumpStatus } from '../../../cli/miner/miner-cli
 import { saveArchive } from '../../../cli/miner/save-archive.js';
 import { waitUntil } from '../../servers/wait-until.js';
 import { startAckTrap } from '../ack-trap.js';
-import { DOCUMENTS, holdDump, type HeldDump } from '../held-dump.js';
+import { DOCUMENTS, holdDump, loseFirstAttempt, type HeldDump } from '../held-dump.js';
 import { ingest, makeKey, makeMiner, makeService, someDocuments, withDatabase } from '../service.js';
 import type { Stage } from '../stage.js';
 
@@ -38,8 +38,9 @@ export function losses(stage: () => Stage): void {
     }, 180_000);
 
     test('whose packager freezes is asked for again once its lease is over; waking up changes nothing', async () => {
-      const dump = later(await holdDump(stage(), { apiEnv: { DUMP_LEASE: '2s' } }));
+      const dump = later(await holdDump(stage()));
       dump.packager.freeze();
+      await loseFirstAttempt(dump, dump.miner, '1 hour');
       await dump.anotherPackager();
       const done = await expectWholeAndAlone(dump);
       expect(done.attempt).toBe(2);

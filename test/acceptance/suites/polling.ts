@@ -93,17 +93,13 @@ export function polling(stage: () => Stage, name: Stage['name']): void {
 
 /** Ten polls at a time until the dump is over: none may fail, go back, or differ at the end. */
 async function pollInCrowds(miners: Miner[], path: string): Promise<void> {
-  await waitUntil(
-    'the dump is over',
-    async () => {
-      const polls = Array.from({ length: 10 }, (_, index) => (miners[index % miners.length] as Miner).get(path));
-      const answers = await Promise.all(polls);
-      expect(answers.filter(({ status }) => status !== 200 && status !== 202)).toEqual([]);
-      expect(answers.filter(({ body }) => body.stale)).toEqual([]);
-      return answers.every(({ body }) => body.status === 'successful');
-    },
-    { deadlineMs: 30_000 },
-  );
+  await waitUntil('the dump is over', async () => {
+    const polls = Array.from({ length: 10 }, (_, index) => (miners[index % miners.length] as Miner).get(path));
+    const answers = await Promise.all(polls);
+    expect(answers.filter(({ status }) => status !== 200 && status !== 202)).toEqual([]);
+    expect(answers.filter(({ body }) => body.stale)).toEqual([]);
+    return answers.every(({ body }) => body.status === 'successful');
+  });
 }
 
 /** How many dumps an api-server has seen succeed. */

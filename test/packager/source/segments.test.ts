@@ -303,7 +303,7 @@ describeOn('radosgw', 'documents in segments that lie in S3', () => {
       );
     }
     const links: { id: string; link: string }[] = [];
-    let expiresIn = 1;
+    let expiresIn = 5;
     source.server.setFault(async (_request, response, url) => {
       const [, id] = /^\/api\/segments\/(\d+)$/.exec(url.pathname) ?? [];
       const segment = source.segments.segments.find((each) => each.id === id);
@@ -322,7 +322,7 @@ describeOn('radosgw', 'documents in segments that lie in S3', () => {
       if (seen.push(document) === 100) {
         expiresIn = 600;
         const expired = async () => (await fetch(links.at(-1)?.link ?? '')).status === 403;
-        await waitUntil('the link has run out', expired, { deadlineMs: 20_000 });
+        await waitUntil('the link has run out', expired, { deadlineMs: 60_000 });
       }
     }
     expectAll(await outcomes(each(seen)), source);

@@ -20,7 +20,7 @@ export interface RawClient {
   cut(): Promise<void>;
 }
 
-const DEADLINE = 10_000;
+const DEADLINE = 60_000;
 
 /** Waits until the condition holds; fails with its description when it does not within the deadline. */
 export async function until(what: string, condition: () => boolean, deadlineMs = DEADLINE): Promise<void> {

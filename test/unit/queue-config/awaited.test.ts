@@ -48,7 +48,7 @@ test('it is too late when nothing came', async () => {
 
 test('each part of an answer begins the wait anew', async () => {
   const parts: string[] = [];
-  const heard = awaited(connection, { ms: 400, tooLate }, (resolve, reject, heard) => {
+  const heard = awaited(connection, { ms: 2_000, tooLate }, (resolve, reject, heard) => {
     const subscription = connection.subscribe(queue, { ack: 'auto' }, ({ body }) => {
       heard();
       if (parts.push(body) === 4) resolve();
@@ -56,7 +56,7 @@ test('each part of an answer begins the wait anew', async () => {
     subscription.confirmed.catch(reject);
   });
   for (const part of ['1', '2', '3', '4']) {
-    await sleep(200);
+    await sleep(700);
     say(part);
   }
   await heard;
