@@ -91,7 +91,9 @@ describeOn('activemq', 'adit queues check, beside ActiveMQ', () => {
     const connects = 'the broker accepts connections';
     expect(findings[0]).toMatchObject({ address: closed, title: connects, verdict: 'unproved' });
     expect(findings[0]?.found).toMatch(/^Nobody listens there: it stands by/);
-    const seen = findings.slice(1, -1).map(({ address, verdict }) => [address, verdict]);
+    const seen = findings
+      .slice(1, -1)
+      .map(({ address, verdict, found }) => [address, verdict === 'right' ? verdict : found]);
     expect(seen).toEqual(Array.from({ length: 12 }, () => [up, 'right']));
     expect(findings.at(-1)).toMatchObject({ address: untrusted, title: connects, verdict: 'wrong' });
     expect(findings.at(-1)?.found).toMatch(/certificate/);
