@@ -264,20 +264,15 @@ function deliveryOf(
     if (connection.lost.aborted) cut();
     return opened;
   };
-  const beginOwn = (): Promise<StompConnection> => {
-    const opening = openOwn();
-    opening.catch(() => {
-      if (own === opening) own = undefined;
-    });
-    return opening;
-  };
-  /** It may fail alone, or not be opened at all: the first who wants it then opens the next. */
-  const standingOwn = async (): Promise<StompConnection> => {
-    const tried = (own ??= beginOwn());
-    const opened = await tried;
-    if (!opened.lost.aborted) return opened;
-    if (own === tried) own = undefined;
-    return (own ??= beginOwn());
+  /** It may fail alone, or not be opened at all: the next message then opens another. */
+  const standingOwn = (): Promise<StompConnection> => {
+    if (own !== undefined) return own;
+    const forget = (): void => {
+      own = undefined;
+    };
+    own = openOwn();
+    own.then(({ lost }) => lost.addEventListener('abort', forget, { once: true }), forget);
+    return own;
   };
   const delivery: Delivery = {
     message: received(connection, message),

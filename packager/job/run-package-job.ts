@@ -93,6 +93,7 @@ async function workWatched(
   let earlierMarks: string[] = [];
   let ownMarks: string[] = [];
   let endTurn: () => void = () => undefined;
+  let end: JobEnd | undefined;
   try {
     const keys = archiveKeysOf(request, run);
     const earlier = await findStarts(store, keys);
@@ -102,22 +103,21 @@ async function workWatched(
       reporter.progress({ percent: 0 });
       endTurn = await surroundings.suspects.take(AbortSignal.any([delivery.lost, gone]));
     }
-    if (earlier.count >= MOST_STARTS) return await putAside(delivery, earlier, surroundings);
-    ownMarks = [await markStart(store, keys, packager)];
-    return await work(delivery, request, run, reporter, surroundings);
-  } catch (error) {
-    try {
-      return endOf(error, delivery, AbortSignal.any([delivery.lost, gone]), log);
-    } catch (givenBack) {
-      // Whoever gets it next has to count them.
-      earlierMarks = [];
-      throw givenBack;
+    if (earlier.count >= MOST_STARTS) {
+      end = await putAside(delivery, earlier, surroundings);
+    } else {
+      ownMarks = [await markStart(store, keys, packager)];
+      end = await work(delivery, request, run, reporter, surroundings);
     }
+  } catch (error) {
+    end = endOf(error, delivery, AbortSignal.any([delivery.lost, gone]), log);
   } finally {
     endTurn();
-    // Who has lost the delivery leaves those of the others: somebody else may count them now.
-    await forget(store, delivery.lost.aborted ? ownMarks : [...earlierMarks, ...ownMarks], log);
+    // Where it is given back, or lost, those of the others stay: whoever has it next counts them.
+    const isOver = end !== undefined && !delivery.lost.aborted;
+    await forget(store, isOver ? [...earlierMarks, ...ownMarks] : ownMarks, log);
   }
+  return end;
 }
 
 /** Nobody is given the request any more: it goes to the dead letters. */
