@@ -29,7 +29,7 @@ describe('adit demo', () => {
       if (!started.running()) throw new Hopeless(`It ended before "${moment}":\n${started.log()}`);
       return started.log().includes(moment) && processes().length > 1;
     };
-    await waitUntil(moment, isThere, { deadlineMs: 60_000 });
+    await waitUntil(moment, isThere);
     return { demo: started, temporary, processes };
   }
 

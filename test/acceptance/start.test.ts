@@ -52,9 +52,9 @@ describe('adit start', () => {
   async function stopAt(moment: string, env: Record<string, string>, log: string): Promise<[string, number[]]> {
     const started = launchAdit('start', env, join(folder.path, log));
     running.push(started);
-    await waitUntil(moment, () => started.log().includes(moment), { deadlineMs: 60_000 });
+    await waitUntil(moment, () => started.log().includes(moment));
     void started.stop();
-    await waitUntil('it has ended', () => !started.running(), { deadlineMs: 60_000 });
+    await waitUntil('it has ended', () => !started.running());
     expect(await started.ended).toEqual({ code: 0, signal: null });
     return [started.log(), processesWith('DATA_DIR', env['DATA_DIR'] ?? '')];
   }
@@ -137,7 +137,7 @@ describe('two api-servers on one folder', () => {
       const health = async () => (await fetch(`http://localhost:${second}/healthz`)).status;
       expect(await health()).toBe(200);
       await owner.kill();
-      await waitUntil('it is well', async () => (await health()) === 200, { deadlineMs: 60_000 });
+      await waitUntil('it is well', async () => (await health()) === 200);
       await guest.stop();
       expect(await readdir(env.DATA_DIR)).not.toContain('database.lock');
     } finally {

@@ -92,9 +92,7 @@ describeOn('activemq', 'adit queues, beside ActiveMQ', () => {
       ['/queue/docsets/delete', 0, 0],
       ['/queue/docsets/dead', 0, 0],
     ]);
-    const oldest = Date.parse(permanent[0]?.oldest ?? '');
-    expect(oldest).toBeGreaterThan(sent - 5_000);
-    expect(oldest).toBeLessThan(Date.now() + 5_000);
+    expect(Math.abs(Date.parse(permanent[0]?.oldest ?? '') - sent)).toBeLessThan(5_000);
     expect(progress).toEqual({ queues: 2, messages: 2, consumers: 0 });
     expect([deadLetters, strays]).toEqual([[], 0]);
     // Looking took nothing.

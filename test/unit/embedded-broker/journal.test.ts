@@ -185,7 +185,7 @@ describe('SIGTERM', () => {
     const build = buildBroker();
     releaseAfterTest(() => Promise.resolve().then(() => removeBuild(build)));
     const folder = await temporaryFolder();
-    const broker = await startBrokerProcess(build, { folder, webSocketPort: 0, limits: { connectMs: 60_000 } });
+    const broker = await startBrokerProcess(build, { folder, webSocketPort: 0 });
     const clients = await Promise.all(
       Array.from({ length: 5 }, () => connectRaw(broker.url, { 'heart-beat': '0,1000' })),
     );
@@ -196,7 +196,7 @@ describe('SIGTERM', () => {
     const asked = Date.now();
     await broker.stop();
     // Half of the time that a client has to connect; heart-beats and the sweep would never end.
-    expect(Date.now() - asked).toBeLessThan(30_000);
+    expect(Date.now() - asked).toBeLessThan(5_000);
     expect(await readdir(folder)).toEqual(['messages.journal']);
   });
 });
